@@ -1,0 +1,1 @@
+"""A handwritten-digit classifier: parameters, data, training, evaluation, export and parity."""

@@ -1,0 +1,26 @@
+"""The model that leaves the house: raw grey values in, log-probabilities out."""
+
+import torch
+from torch import nn
+
+
+class Classifier(nn.Module):
+    """A network with the normalization in front of it, so that no user can get that wrong.
+
+    Takes uint8 [batch, 1, 28, 28], 0 (paper) to 255 (ink); returns log-probabilities [batch, 10] in the
+    type of its weights: float32, or float64 after `.double()`.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, net: nn.Module, mean: float, std: float) -> None:
+        super().__init__()
+        self.net = net
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        normalized: torch.Tensor = (image.to(self.mean.dtype) / 255 - self.mean) / self.std
+        output: torch.Tensor = self.net(normalized)
+        return output

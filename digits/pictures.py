@@ -1,0 +1,59 @@
+"""Pictures of results, as PNG files whose bytes depend on the results alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+INK, WRONG = "#1f2937", "#b91c1c"
+
+
+def mistakes(
+    images: NDArray[np.generic],
+    labels: Sequence[int],
+    predictions: Sequence[int],
+    probabilities: Sequence[float],
+    total: int,
+    path: Path,
+) -> None:
+    """Images [n, 28, 28] with true and predicted digit, and the probability given to the prediction."""
+    columns = 8
+    rows = max(1, -(-len(labels) // columns))
+    figure = Figure(figsize=(columns * 1.25, rows * 1.6 + 0.5), layout="constrained")
+    shown = f"the {len(labels)} worst of {total} mistakes" if len(labels) < total else f"all {total} mistakes"
+    figure.suptitle(f"{shown} on the test set", color=INK)
+    for number, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+        axes.set_axis_off()
+        if number < len(labels):
+            axes.imshow(images[number], cmap="gray_r", interpolation="nearest")
+            text = f"{labels[number]} seen as {predictions[number]}\n{probabilities[number]:.1%} sure"
+            axes.set_title(text, fontsize=9, color=WRONG)
+    _save(figure, path)
+
+
+def confusion(matrix: NDArray[np.int64], title: str, path: Path) -> None:
+    """The confusion matrix [10, 10]; colours by share of the row, so that rare confusions can be seen."""
+    figure = Figure(figsize=(6.4, 6), layout="constrained")
+    axes: Axes = figure.subplots()
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    axes.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(matrix):
+        if count:
+            color = "white" if share[row, column] > 0.4 else INK
+            axes.text(column, row, f"{count}", ha="center", va="center", fontsize=9, color=color)
+    axes.set(title=title, xlabel="predicted digit", ylabel="true digit")
+    axes.set_xticks(range(10))
+    axes.set_yticks(range(10))
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    # Without the library's version in it, the same picture is the same file.
+    figure.savefig(path, dpi=110, format="png", metadata={"Software": None})

@@ -1,0 +1,60 @@
+"""Choices by name: the class in `digits/solvers/sgd.py` is what `train.solver: sgd` picks.
+
+A new choice is one file with one class; nothing else has to know of it. Choices are read with the parameters,
+also where nothing is trained, so their files import torch only inside their methods.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+
+class Section(BaseModel):
+    """A part of params.yaml: exact types, no unknown key, no NaN or infinity, never changed once read."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+T = TypeVar("T", bound=Section)
+
+
+def discover(package: str, base: type[T]) -> Mapping[str, type[T]]:
+    """The subclass of `base` that each file of `package` defines, under the file's name, sorted by name."""
+    choices: dict[str, type[T]] = {}
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        members = vars(importlib.import_module(f"{package}.{module.name}")).values()
+        own = [m for m in members if isinstance(m, type) and issubclass(m, base) and m is not base]
+        if len(own) != 1:
+            raise TypeError(f"{package}.{module.name} must define one {base.__name__}, not {len(own)}")
+        choices[module.name] = own[0]
+    return dict(sorted(choices.items()))
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Annotates a mapping of name to values, each checked by the class that has this name among `choices`."""
+
+    choices: Mapping[str, type[Section]]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        fields = {
+            name: core_schema.typed_dict_field(handler.generate_schema(choice), required=False)
+            for name, choice in self.choices.items()
+        }
+        return core_schema.typed_dict_schema(fields, extra_behavior="forbid", strict=True)
+
+
+def one_of(choices: Mapping[str, object]) -> AfterValidator:
+    """Annotates a name that must be one of these."""
+
+    def check(name: str) -> str:
+        if name not in choices:
+            raise ValueError(f"allowed: {', '.join(choices)}")
+        return name
+
+    return AfterValidator(check)

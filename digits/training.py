@@ -1,0 +1,156 @@
+"""The training loop: the data set as whole tensors on the device, no work per image."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from digits.errors import DigitsError
+from digits.inference import log_probabilities
+from digits.parameters import Parameters
+from digits.progress import progress_bar
+
+
+class TrainingError(DigitsError):
+    """The loss left the finite numbers."""
+
+
+class Examples(NamedTuple):
+    """Normalized images, float32 [n, 1, 28, 28], with their labels, int64 [n], on one device."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Interval:
+    """What happened since the interval before; one row of reports/training.csv."""
+
+    epoch: int
+    """From 1."""
+    batch: int
+    """Batches of this epoch so far."""
+    step: int
+    """Batches since the start."""
+    lr: float
+    loss: float
+    """Mean over the interval's images, with dropout at work."""
+    accuracy: float
+    """Likewise, 0 to 1."""
+    validation_loss: float | None = None
+    """At an epoch's end, where validation images are set aside: their mean cross entropy in nats."""
+    validation_accuracy: float | None = None
+
+
+def train(
+    parameters: Parameters,
+    training: Examples,
+    validation: Examples | None = None,
+    log: Callable[[str], None] = print,
+) -> tuple[nn.Module, list[Interval]]:
+    """Train a new network on the device that holds the examples; everything random comes from `train.seed`.
+
+    Raises:
+        TrainingError: the loss of a batch is not finite; the message names epoch and batch.
+    """
+    values = parameters.train
+    torch.manual_seed(values.seed)
+    net = parameters.model.build().to(training.images.device)
+    optimizer = parameters.solver.build(net.parameters())
+    schedule = parameters.schedule.build(optimizer)
+    # Drawn on the CPU, so that the batches are the same on every device.
+    shuffle = torch.Generator().manual_seed(values.seed)
+    history: list[Interval] = []
+    for epoch in range(1, values.epochs + 1):
+        began = time.perf_counter()
+        rows = list(_epoch(net, optimizer, parameters, training, shuffle, epoch))
+        if validation is not None:
+            rows[-1] = _validated(rows[-1], net, validation)
+        schedule.step()
+        history += rows
+        log(_summary(rows, values.epochs, len(training.labels), time.perf_counter() - began))
+    return net, history
+
+
+def _epoch(
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    parameters: Parameters,
+    training: Examples,
+    shuffle: torch.Generator,
+    epoch: int,
+) -> Iterator[Interval]:
+    values, device = parameters.train, training.images.device
+    order = torch.randperm(len(training.labels), generator=shuffle).to(device)
+    batches = torch.split(order, values.batch_size)
+    meter = _Meter(min(values.log_interval, len(batches)), device)
+    mixed = torch.autocast(device.type, torch.bfloat16, enabled=values.precision == "bfloat16")
+    net.train()
+    with progress_bar(len(order), f"epoch {epoch}/{values.epochs}", " images") as bar:
+        for batch, chosen in enumerate(batches, start=1):
+            images, labels = training.images[chosen], training.labels[chosen]
+            with mixed:
+                output = net(images)
+                loss = parameters.loss(output, labels)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            meter.add(loss, output, labels)
+            bar.update(len(chosen))
+            if batch % values.log_interval == 0 or batch == len(batches):
+                mean_loss, accuracy = meter.read(epoch, batch)
+                bar.set_postfix(loss=f"{mean_loss:.4f}")
+                lr = float(optimizer.param_groups[0]["lr"])
+                yield Interval(epoch, batch, (epoch - 1) * len(batches) + batch, lr, mean_loss, accuracy)
+
+
+class _Meter:
+    """Losses and hits of some batches, kept on the device: reading them is the only wait for it."""
+
+    def __init__(self, size: int, device: torch.device) -> None:
+        self.losses = torch.zeros(size, device=device)
+        self.hits = torch.zeros((), dtype=torch.int64, device=device)
+        self.sizes: list[int] = []
+
+    def add(self, loss: torch.Tensor, output: torch.Tensor, labels: torch.Tensor) -> None:
+        self.losses[len(self.sizes)] = loss.detach()
+        self.hits += (output.detach().argmax(1) == labels).sum()
+        self.sizes.append(len(labels))
+
+    def read(self, epoch: int, batch: int) -> tuple[float, float]:
+        """Mean loss and accuracy since the last reading; `batch` is the last one of them."""
+        losses = self.losses[: len(self.sizes)].tolist()
+        for number, loss in enumerate(losses, start=batch - len(losses) + 1):
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"the loss is {loss} in epoch {epoch}, batch {number}; try a smaller learning rate"
+                )
+        images = sum(self.sizes)
+        mean = math.fsum(loss * size for loss, size in zip(losses, self.sizes, strict=True)) / images
+        accuracy = int(self.hits) / images
+        self.hits.zero_()
+        self.sizes.clear()
+        return mean, accuracy
+
+
+def _validated(row: Interval, net: nn.Module, validation: Examples) -> Interval:
+    output = log_probabilities(net, validation.images, 1000)
+    loss = float(functional.nll_loss(output, validation.labels))
+    accuracy = float((output.argmax(1) == validation.labels).double().mean())
+    return Interval(row.epoch, row.batch, row.step, row.lr, row.loss, row.accuracy, loss, accuracy)
+
+
+def _summary(rows: list[Interval], epochs: int, images: int, seconds: float) -> str:
+    batches = [row.batch - before for row, before in zip(rows, [0, *(r.batch for r in rows)], strict=False)]
+    loss = sum(row.loss * n for row, n in zip(rows, batches, strict=True)) / rows[-1].batch
+    text = f"epoch {rows[-1].epoch}/{epochs}: training loss {loss:.4f}, {images / seconds:,.0f} images/s"
+    if rows[-1].validation_accuracy is not None:
+        text += (
+            f", validation loss {rows[-1].validation_loss:.4f}, accuracy {rows[-1].validation_accuracy:.2%}"
+        )
+    return text

@@ -1,0 +1,38 @@
+"""Export the model to models/model.onnx."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from digits import devices, model_file
+from digits.export import to_onnx
+from digits.files import replacing, sha256
+from digits.parameters import Parameters
+from stages.command import run
+
+MODEL = Path("models/model.safetensors")
+ONNX = Path("models/model.onnx")
+
+
+def main(parameters: Parameters) -> None:
+    devices.make_deterministic(threads=1)
+    model = model_file.load(MODEL)
+    made_from = json.dumps(model.parameters, sort_keys=True)
+    metadata = {
+        "classes": json.dumps([str(digit) for digit in range(10)]),
+        "mean": repr(model.mean),
+        "std": repr(model.std),
+        "parameters": made_from,
+        "parameters_sha256": hashlib.sha256(made_from.encode()).hexdigest(),
+        "data_sha256": model.data_sha256,
+        "model_sha256": sha256(MODEL),
+    }
+    exported = to_onnx(model.classifier, parameters.export.opset, metadata)
+    with replacing(ONNX) as temporary:
+        temporary.write_bytes(exported.SerializeToString(deterministic=True))
+    operators = ", ".join(node.op_type for node in exported.graph.node)
+    print(f"{ONNX}: {ONNX.stat().st_size:,} bytes, opset {parameters.export.opset}: {operators}")
+
+
+if __name__ == "__main__":
+    run(main)

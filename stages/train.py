@@ -1,0 +1,50 @@
+"""Train on data/normalized/ and write models/model.safetensors and reports/training.csv."""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from digits import devices, model_file
+from digits.files import replacing, sha256
+from digits.parameters import Parameters
+from digits.training import Examples, Interval, train
+from stages.command import run
+
+NORMALIZED = Path("data/normalized")
+MODEL = Path("models/model.safetensors")
+TRAINING = Path("reports/training.csv")
+
+
+def write_history(rows: list[Interval], path: Path) -> None:
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(field.name for field in dataclasses.fields(Interval))
+        for row in rows:
+            writer.writerow(f"{v:.6g}" if isinstance(v, float) else v for v in dataclasses.astuple(row))
+
+
+def read_examples(name: str, device: torch.device) -> tuple[Examples, float, float]:
+    tensors = load_file(NORMALIZED / f"{name}.safetensors", device=str(device))
+    return Examples(tensors["images"], tensors["labels"]), tensors["mean"].item(), tensors["std"].item()
+
+
+def main(parameters: Parameters) -> None:
+    device = devices.choose(parameters.train.device)
+    devices.make_deterministic(parameters.train.threads)
+    training, mean, std = read_examples("train", device)
+    validation, _, _ = read_examples("validation", device)
+    print(f"training on {device}: {len(training.labels):,} images, {len(validation.labels):,} for validation")
+    net, history = train(parameters, training, validation if len(validation.labels) else None)
+    data_sha256 = sha256(NORMALIZED / "train.safetensors")
+    made_from = model_file.used_parameters(parameters)
+    with replacing(MODEL) as temporary:
+        model_file.save(model_file.TrainedModel(net, mean, std, made_from, data_sha256), temporary)
+    write_history(history, TRAINING)
+    print(f"{MODEL}: {sum(p.numel() for p in net.parameters()):,} weights after {history[-1].step:,} steps")
+
+
+if __name__ == "__main__":
+    run(main)
