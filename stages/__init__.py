@@ -2,8 +2,8 @@
 
 import os
 
-# The maths libraries choose their code by CPU. AVX2 is on nearly every x86-64 machine, so its rounding is
-# what the committed hashes stand for. Read when torch is loaded: hence here, before any stage imports it.
-os.environ.setdefault("MKL_CBWR", "AVX2")
+# The maths libraries choose their code by CPU, and with it the last bits of a result. These are read when
+# torch is loaded: hence here, before any stage imports it. A CPU without AVX-512 rounds differently.
+os.environ.setdefault("MKL_CBWR", "AVX512")
 os.environ.setdefault("ATEN_CPU_CAPABILITY", "avx2")
-os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
+os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
