@@ -1,0 +1,59 @@
+"""Runs a command that must not outlive its caller: `python guard.py COMMAND ...`.
+
+The caller holds the other end of this program's standard input. When that end closes, because the caller
+asked for a stop or died, every process of the command's group is stopped: INT, then TERM, then KILL.
+Needs the standard library only, so that it starts in a few hundredths of a second.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+GRACE_SECONDS = 3.0  # between one signal and the next, harder one
+
+
+def main(command: list[str]) -> int:
+    """Run `command` in a session of its own; return its exit code, negative for a signal."""
+    # A shell's background job ignores SIGINT and would hand that on; a reset here makes INT work below.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    # In threads, for this one has to collect the child, or the group would never be empty.
+    signal.signal(signal.SIGTERM, lambda *_: _in_thread(stop_group, child.pid))
+    _in_thread(_stop_at_end_of_input, child.pid)
+    code = child.wait()
+    # Whatever the command left behind would keep the output pipe open, and write after its end.
+    stop_group(child.pid)
+    return code
+
+
+def stop_group(group: int) -> None:
+    """Stop every process of `group`; return when none is left (a zombie that nobody collects is one)."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + GRACE_SECONDS
+        try:
+            os.killpg(group, number)
+            while time.monotonic() < deadline:
+                time.sleep(0.02)
+                os.killpg(group, 0)
+        except (ProcessLookupError, PermissionError):
+            return
+
+
+def _in_thread(function: Callable[[int], None], group: int) -> None:
+    threading.Thread(target=function, args=(group,), daemon=True).start()
+
+
+def _stop_at_end_of_input(group: int) -> None:
+    # os.read, for a buffered read would hold a lock that the interpreter needs to exit.
+    while os.read(0, 1024):
+        pass
+    stop_group(group)
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.exit(code if code >= 0 else 128 - code)
