@@ -1,0 +1,278 @@
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.workspace import Workspace
+
+MakeWorkspace = Callable[[dict[str, object]], Workspace]
+
+PNG = b"\x89PNG\r\n\x1a\n not much of a picture"
+METRICS = {"accuracy": 0.9465, "loss": 0.172}
+PARITY = {
+    "passed": True,
+    "class_flips": 0,
+    "largest_difference": 1.5e-6,
+    "configurations": [{"provider": "cpu", "batch_size": 64, "class_flips": 0}],
+}
+STAGES: dict[str, object] = {
+    "train": {"cmd": "echo epoch 1; cp params.yaml model", "params": ["train.epochs"], "outs": ["model"]},
+    "evaluate": {
+        "cmd": "mkdir -p reports; cp kept/metrics.json kept/mistakes.png reports",
+        "deps": ["model"],
+        "outs": ["reports/metrics.json", "reports/mistakes.png"],
+    },
+    "verify": {
+        "cmd": "mkdir -p reports; cp kept/parity.json reports",
+        "deps": ["model"],
+        "outs": ["reports/parity.json"],
+    },
+}
+GRANDCHILD = r'sh -c "echo \$\$ >> pids; echo started; sleep 60"'
+FAMILY = f"echo $$ > pids; sh -c 'echo $$ >> pids; {GRANDCHILD}; true'; true"
+
+
+@pytest.fixture
+def workspace(make_workspace: MakeWorkspace) -> Workspace:
+    made = make_workspace(STAGES)
+    kept = made.root / "kept"
+    kept.mkdir()
+    (kept / "metrics.json").write_text(json.dumps(METRICS))
+    (kept / "mistakes.png").write_bytes(PNG)
+    (kept / "parity.json").write_text(json.dumps(PARITY))
+    return made
+
+
+def run(**parameters: Any) -> Any:
+    from flows.pipeline import pipeline
+
+    return pipeline(**parameters, return_state=True)
+
+
+def task_states(flow_state: Any) -> dict[str, tuple[str | None, str]]:
+    """What the server says: the name and type of each task's state, in the order of their start."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    chosen = FlowRunFilter(id=FlowRunFilterId(any_=[flow_state.state_details.flow_run_id]))
+    with get_client(sync_client=True) as client:
+        # The server learns of tasks through events, a moment later.
+        for _ in range(100):
+            runs = client.read_task_runs(flow_run_filter=chosen)
+            if runs and all(run.state and run.state.is_final() for run in runs):
+                break
+            time.sleep(0.1)
+    runs.sort(key=lambda run: str(run.start_time))
+    return {run.name: (run.state.name, run.state.type.value) for run in runs if run.state}
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_every_stage_is_a_task_and_a_second_run_finds_all_up_to_date(workspace: Workspace) -> None:
+    first = run()
+    assert [str(result.outcome) for result in first.result()] == ["ran"] * 3
+    assert task_states(first) == dict.fromkeys(STAGES, ("Ran", "COMPLETED"))
+    second = run()
+    assert task_states(second) == dict.fromkeys(STAGES, ("Up to date", "COMPLETED"))
+    forced = run(stages=["verify"], force=True)
+    assert task_states(forced) == {"verify": ("Ran", "COMPLETED")}
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_reports_become_artifacts(workspace: Workspace) -> None:
+    from prefect.artifacts import Artifact
+
+    run()
+    found: list[Any] = [Artifact.get(key) for key in ("metrics", "mistakes", "parity")]
+    metrics, mistakes, parity = found
+    assert metrics.type == "table"
+    assert json.loads(str(metrics.data)) == [{"metric": key, "value": METRICS[key]} for key in METRICS]
+    assert mistakes.type == "image"
+    assert str(mistakes.data) == "data:image/png;base64," + base64.b64encode(PNG).decode()
+    assert parity.type == "markdown"
+    assert "Runtimes agree" in str(parity.data)
+    assert "| cpu | 64 | 0 |" in str(parity.data)
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_output_is_in_the_log_of_its_task(workspace: Workspace) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+
+    state = run(stages=["train"])
+    chosen = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[state.state_details.flow_run_id]))
+    with get_client(sync_client=True) as client:
+        for _ in range(100):
+            lines = [log for log in client.read_logs(chosen) if log.message == "epoch 1"]
+            if lines:
+                break
+            time.sleep(0.1)
+    assert lines[0].task_run_id is not None
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_failed_stage_fails_its_task_and_the_flow(make_workspace: MakeWorkspace) -> None:
+    make_workspace(
+        {"train": "echo 'error: the loss is not finite' >&2; exit 1", "evaluate": "touch evaluated"}
+    )
+    state = run()
+    assert state.is_failed()
+    assert state.message == "train failed:\nerror: the loss is not finite"
+    assert task_states(state) == {"train": ("Failed", "FAILED")}
+    assert not Path("evaluated").exists()
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_the_time_limit_fails_the_flow(
+    make_workspace: MakeWorkspace, processes_gone: Callable[[Path], None]
+) -> None:
+    make_workspace({"train": FAMILY})
+    state = run(time_limit=4)
+    assert state.is_failed()
+    assert "time limit of 4 seconds" in state.message
+    processes_gone(Path("pids"))
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_overrides_are_written_and_used(workspace: Workspace) -> None:
+    run(stages=["train"])
+    state = run(stages=["train"], overrides={"train.epochs": 3})
+    assert [str(result.outcome) for result in state.result()] == ["ran"]
+    assert "epochs: 3" in Path("model").read_text()
+    assert "# Every knob" in Path("params.yaml").read_text()
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_stage_that_changes_under_the_pipeline_fails_it(make_workspace: MakeWorkspace) -> None:
+    make_workspace(
+        {
+            "train": {"cmd": "cp source model", "deps": ["source"], "outs": ["model"]},
+            "evaluate": {"cmd": "echo changed > source", "deps": ["model"]},
+        }
+    )
+    Path("source").write_text("first")
+    state = run()
+    assert state.is_failed()
+    assert "changed while the pipeline ran: train" in state.message
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_deployment_with_impossible_parameters_fails_without_work(workspace: Workspace) -> None:
+    before = Path("params.yaml").read_text()
+    state = run(overrides={"train.epochs": -1})
+    assert state.is_failed()
+    assert "train.epochs" in state.message
+    assert Path("params.yaml").read_text() == before
+    assert not Path("model").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--stages", "trian"], "trian"),
+        (["--set", "train.epoch=1"], "train.epoch"),
+        (["--set", "train.epochs=many"], "train.epochs"),
+        (["--set", "train.epochs=-1"], "train.epochs"),
+        (["--set", "train.epochs"], "KEY=VALUE"),
+        (["--set", "train.epochs=[1"], "YAML"),
+        (["--time-limit", "0"], "time limit"),
+        (["--time-limit", "soon"], "soon"),
+        (["--fast"], "--fast"),
+    ],
+)
+def test_impossible_requests_are_one_line_and_no_work(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
+) -> None:
+    from flows.pipeline import main
+
+    before = Path("params.yaml").read_text()
+    try:
+        code: object = main(arguments)
+    except SystemExit as end:
+        code = end.code
+    assert code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert named in captured.err
+    assert Path("params.yaml").read_text() == before
+    assert not Path("model").exists()
+
+
+def command_line(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flows.pipeline", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_the_command_line_ends_with_a_summary(
+    workspace: Workspace, command_line_environment: dict[str, str]
+) -> None:
+    done = command_line(command_line_environment)
+    assert done.returncode == 0
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "accuracy 94.65%" in lines
+    assert "loss 0.1720" in lines
+    assert "parity passed; 1 configurations; 0 class flips; largest difference 1.5e-06" in lines
+    assert "metrics reports/metrics.json" in lines
+    assert any(line.startswith("train ") and line.endswith(" s ran") for line in lines)
+
+
+def test_a_failure_on_the_command_line_shows_no_traceback(
+    make_workspace: MakeWorkspace, command_line_environment: dict[str, str]
+) -> None:
+    make_workspace({"train": "echo 'error: no such device' >&2; exit 1"})
+    done = command_line(command_line_environment)
+    assert done.returncode == 1
+    assert done.stderr.endswith("train failed:\nerror: no such device\n")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_server_that_does_not_answer_is_one_line(
+    workspace: Workspace, command_line_environment: dict[str, str]
+) -> None:
+    nobody = {"PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_CLIENT_MAX_RETRIES": "0"}
+    done = command_line(command_line_environment | nobody)
+    assert done.returncode == 1
+    assert "error: Prefect: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not Path("model").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_end_of_the_flow_is_the_end_of_the_stage(
+    make_workspace: MakeWorkspace,
+    command_line_environment: dict[str, str],
+    processes_gone: Callable[[Path], None],
+    number: signal.Signals,
+) -> None:
+    make_workspace({"train": FAMILY})
+    command = [sys.executable, "-m", "flows.pipeline"]
+    with subprocess.Popen(
+        command, env=command_line_environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert any(line.endswith("- started\n") for line in process.stderr)
+        os.kill(process.pid, number)
+        rest = process.stderr.read()
+        assert process.wait() != 0
+    assert "Traceback" not in rest
+    processes_gone(Path("pids"))
+
+
+def test_an_empty_prefect_home_and_no_server_will_do(
+    workspace: Workspace, command_line_environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment = command_line_environment | {"PREFECT_HOME": str(tmp_path / "prefect")}
+    del environment["PREFECT_API_URL"]
+    done = command_line(environment, "--stages", "train", "--set", "train.epochs=2")
+    assert done.returncode == 0, done.stderr
+    assert "epochs: 2" in Path("model").read_text()
+    assert "train" in done.stdout

@@ -1,0 +1,159 @@
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flows.workspace import Outcome, Workspace, WorkspaceError
+
+MakeWorkspace = Callable[[dict[str, object]], Workspace]
+
+COPY = {"cmd": "echo copying && cp source copy", "deps": ["source"], "outs": ["copy"]}
+# A process, its child and its grandchild, all of which would go on for a minute.
+GRANDCHILD = r'sh -c "echo \$\$ >> pids; echo started; sleep 60"'
+FAMILY = f"echo $$ > pids; sh -c 'echo $$ >> pids; {GRANDCHILD}; true'; true"
+
+
+def ignore(line: str) -> None:
+    pass
+
+
+def test_stages_come_in_the_order_of_the_file(make_workspace: MakeWorkspace) -> None:
+    workspace = make_workspace({"second": "true", "first": "true", "another": "true"})
+    assert workspace.stage_names() == ["second", "first", "another"]
+
+
+def test_no_dvc_yaml_is_one_readable_line(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceError) as error:
+        Workspace(tmp_path).stage_names()
+    assert "\n" not in str(error.value)
+
+
+def test_ran_then_up_to_date_then_restored(make_workspace: MakeWorkspace) -> None:
+    workspace = make_workspace({"copy": COPY})
+    source = workspace.root / "source"
+    source.write_text("one")
+    assert workspace.run("copy", ignore).outcome is Outcome.RAN
+    assert workspace.stale(["copy"]) == []
+    assert workspace.run("copy", ignore).outcome is Outcome.UP_TO_DATE
+    source.write_text("two")
+    assert workspace.stale(["copy"]) == ["copy"]
+    assert workspace.run("copy", ignore).outcome is Outcome.RAN
+    source.write_text("one")
+    assert workspace.run("copy", ignore).outcome is Outcome.RESTORED
+    assert (workspace.root / "copy").read_text() == "one"
+
+
+def test_force_runs_what_is_up_to_date(make_workspace: MakeWorkspace) -> None:
+    workspace = make_workspace({"copy": COPY})
+    (workspace.root / "source").write_text("one")
+    workspace.run("copy", ignore)
+    lines: list[str] = []
+    assert workspace.run("copy", lines.append, force=True).outcome is Outcome.RAN
+    assert "copying" in lines
+
+
+def test_lines_arrive_while_the_stage_runs(make_workspace: MakeWorkspace) -> None:
+    # The stage ends well only if somebody has read its line before its end.
+    wait = "echo ready; for i in $(seq 300); do test -e read && exit 0; sleep 0.1; done; exit 1"
+    workspace = make_workspace({"wait": wait})
+
+    def log(line: str) -> None:
+        if line == "ready":
+            (workspace.root / "read").touch()
+
+    assert workspace.run("wait", log).outcome is Outcome.RAN
+
+
+def test_the_log_has_both_streams_and_only_the_last_state_of_a_progress_bar(
+    make_workspace: MakeWorkspace,
+) -> None:
+    bar = r"printf '\033[31m10 %%\r50 %%\r100 %%\033[0m\n'; echo to stderr >&2"
+    workspace = make_workspace({"bar": bar})
+    lines: list[str] = []
+    workspace.run("bar", lines.append)
+    assert lines[-2:] == ["100 %", "to stderr"]
+
+
+def test_the_stage_finds_this_python_and_no_prefect_settings(
+    make_workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setenv("PREFECT_API_KEY", "secret")
+    workspace = make_workspace(
+        {"look": "python -c 'import dvc, os; print(os.environ.get(\"PREFECT_API_KEY\"))'"}
+    )
+    lines: list[str] = []
+    assert workspace.run("look", lines.append).outcome is Outcome.RAN
+    assert lines[-1] == "None"
+
+
+def test_a_failure_carries_the_stages_own_last_lines(make_workspace: MakeWorkspace) -> None:
+    workspace = make_workspace({"fail": "seq 30; echo 'error: the loss is not finite' >&2; exit 3"})
+    result = workspace.run("fail", ignore)
+    assert result.outcome is Outcome.FAILED
+    assert result.last_lines == (*(str(number) for number in range(22, 31)), "error: the loss is not finite")
+
+
+def test_a_silent_failure_carries_what_dvc_says(make_workspace: MakeWorkspace) -> None:
+    result = make_workspace({"fail": "exit 3"}).run("fail", ignore)
+    assert result.outcome is Outcome.FAILED
+    assert "exited with 3" in result.last_lines[-1]
+
+
+def test_a_failure_of_dvc_itself_is_not_lost(make_workspace: MakeWorkspace) -> None:
+    result = make_workspace({"copy": COPY}).run("copy", ignore)
+    assert result.outcome is Outcome.FAILED
+    assert "source" in result.last_lines[-1]
+
+
+def test_the_time_limit_ends_every_process(
+    make_workspace: MakeWorkspace, processes_gone: Callable[[Path], None]
+) -> None:
+    workspace = make_workspace({"family": FAMILY})
+    result = workspace.run("family", ignore, time_limit=4)
+    assert result.outcome is Outcome.FAILED
+    assert "started" in result.last_lines
+    assert result.last_lines[-1] == "error: family was stopped at its time limit of 4 seconds"
+    processes_gone(workspace.root / "pids")
+
+
+def test_an_exception_ends_every_process(
+    make_workspace: MakeWorkspace, processes_gone: Callable[[Path], None]
+) -> None:
+    workspace = make_workspace({"family": FAMILY})
+
+    def log(line: str) -> None:
+        if line == "started":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        workspace.run("family", log)
+    processes_gone(workspace.root / "pids")
+
+
+def test_what_a_stage_leaves_behind_is_stopped(
+    make_workspace: MakeWorkspace, processes_gone: Callable[[Path], None]
+) -> None:
+    workspace = make_workspace({"leave": "sleep 60 & echo $! > pids"})
+    assert workspace.run("leave", ignore).outcome is Outcome.RAN
+    processes_gone(workspace.root / "pids")
+
+
+def test_a_second_pipeline_waits_for_the_first(make_workspace: MakeWorkspace) -> None:
+    workspace = make_workspace({"first": "true"})
+    waiting, entered = threading.Event(), threading.Event()
+
+    def second() -> None:
+        with Workspace(workspace.root).lock(lambda line: waiting.set()):
+            entered.set()
+
+    thread = threading.Thread(target=second)
+    with workspace.lock(ignore):
+        thread.start()
+        assert waiting.wait(30)
+        time.sleep(0.1)
+        assert not entered.is_set()
+    assert entered.wait(30)
+    thread.join()

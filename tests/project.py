@@ -1,0 +1,74 @@
+"""A copy of this project that tests may run, change and break."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Project:
+    """A checkout of the project with its own home folder, Prefect home and DVC cache."""
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        self.folder = folder
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "DVC", "PYTEST", "GIT_"))}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.env = {**kept, "HOME": str(home), "PATH": path, "DO_NOT_TRACK": "1"}
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command in the checkout, output and errors in one text."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=280,
+        )
+        assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
+        return done
+
+    def dvc(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "dvc", *arguments, check=check)
+
+    def text(self, path: str) -> str:
+        return (self.folder / path).read_text()
+
+    def replace(self, path: str, old: str, new: str) -> None:
+        text = self.text(path)
+        assert text.count(old) == 1, f"{old!r} is not once in {path}"
+        (self.folder / path).write_text(text.replace(old, new))
+
+
+def stages_run(output: str) -> list[str]:
+    """The stages that DVC says it ran, in order."""
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")]
+
+
+def copy_project(target: Path, home: Path) -> Project:
+    """Copy the project as it is in the working tree into a repository of its own, raw data included."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    if (ROOT / "data/raw").is_dir():
+        shutil.copytree(ROOT / "data/raw", target / "data/raw", dirs_exist_ok=True)
+    home.mkdir(exist_ok=True)
+    project = Project(target, home)
+    for key, value in (("user.name", "Tester"), ("user.email", "tester@example.com")):
+        project.run("git", "config", "--global", key, value)
+    project.run("git", "init", "--quiet", "--initial-branch=main")
+    project.run("git", "add", "--all")
+    project.run("git", "commit", "--quiet", "--message=as it is")
+    return project

@@ -1,0 +1,190 @@
+"""The whole pipeline on the real MNIST, through Prefect and through DVC alone, as its users run it."""
+
+import csv
+import itertools
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnxruntime
+import pytest
+import torch
+
+from digits.data import read_raw
+from digits.files import sha256
+from tests.project import Project, stages_run
+
+STAGES = ["download", "normalize", "train", "evaluate", "export", "verify"]
+OUTPUTS = [
+    "data/normalized/test.safetensors",
+    "data/normalized/train.safetensors",
+    "data/normalized/validation.safetensors",
+    "models/model.onnx",
+    "models/model.safetensors",
+    "reports/classes.csv",
+    "reports/confusion_matrix.png",
+    "reports/metrics.json",
+    "reports/mistakes.png",
+    "reports/parity.json",
+    "reports/predictions.csv",
+    "reports/training.csv",
+]
+
+
+def hashes(project: Project) -> dict[str, str]:
+    return {name: sha256(project.folder / name) for name in OUTPUTS}
+
+
+@pytest.fixture(scope="module")
+def first_run(fresh: Project) -> str:
+    """What the first run through Prefect prints."""
+    return fresh.run(sys.executable, "-m", "flows.pipeline").stdout
+
+
+@pytest.fixture
+def project(fresh: Project, first_run: str) -> Iterator[Project]:
+    """The project after its first run; whatever a test changes is taken back."""
+    fresh.run("git", "add", "--all")
+    fresh.run("git", "commit", "--quiet", "--allow-empty", "--message=results")
+    yield fresh
+    fresh.run("git", "checkout", "--quiet", "--", ".")
+    fresh.dvc("checkout", "--force", "--quiet")
+
+
+def test_the_first_run_trains_evaluates_exports_and_proves(project: Project, first_run: str) -> None:
+    metrics = json.loads(project.text("reports/metrics.json"))
+    parity = json.loads(project.text("reports/parity.json"))
+    assert 0.942 <= metrics["accuracy"] <= 0.952
+    assert metrics["loss"] == pytest.approx(0.172, abs=0.01)
+    assert parity["passed"] is True
+    assert parity["class_flips"] == 0
+    assert parity["accuracy_runtime"] == parity["accuracy_torch"] == metrics["accuracy"]
+    tried = {(c["optimization"], c["batch_size"]) for c in parity["configurations"] if c["images"] == 10000}
+    assert tried == set(itertools.product(("disabled", "enabled"), (1, 7, 64, 1000, 10000)))
+    assert "CPUExecutionProvider" in {c["provider"] for c in parity["configurations"]}
+    assert "94." in first_run.split("accuracy")[-1]
+    assert "epoch 5/5" in first_run, "the stage's own lines are in the log"
+
+
+def test_the_onnx_file_is_right_for_a_stranger(project: Project) -> None:
+    session = onnxruntime.InferenceSession(project.folder / "models/model.onnx")
+    test = read_raw(project.folder / "data/raw", "t10k")
+    (answers,) = session.run(None, {"image": test.images[:, None]})
+    accuracy = float((answers.argmax(1) == test.labels).mean())
+    assert accuracy == json.loads(project.text("reports/metrics.json"))["accuracy"]
+    assert session.get_modelmeta().custom_metadata_map["mean"] == "0.1307"
+
+
+def test_a_second_run_finds_every_stage_up_to_date(project: Project) -> None:
+    output = project.run(sys.executable, "-m", "flows.pipeline").stdout
+    assert output.split("accuracy")[-1].count("up to date") == len(STAGES)
+    assert stages_run(project.dvc("repro").stdout) == []
+
+
+def test_another_checkout_gives_the_same_bytes(project: Project, tmp_path: Path) -> None:
+    project.run("git", "clone", "--quiet", ".", str(tmp_path / "elsewhere"))
+    clone = Project(tmp_path / "elsewhere", Path(project.env["HOME"]))
+    shutil.copytree(project.folder / "data/raw", clone.folder / "data/raw")
+    assert stages_run(clone.dvc("repro", "--force").stdout) == STAGES
+    assert hashes(clone) == hashes(project)
+    assert clone.run("git", "status", "--porcelain").stdout == "", "dvc.lock is true"
+
+
+def test_a_comment_runs_nothing(project: Project) -> None:
+    project.replace("params.yaml", "train:\n", "# a remark\ntrain: # another\n")
+    assert stages_run(project.dvc("repro").stdout) == []
+
+
+def test_the_gate_runs_evaluate_only_and_says_both_numbers(project: Project) -> None:
+    before = hashes(project)
+    project.replace("params.yaml", "min_accuracy: 0.93", "min_accuracy: 0.94")
+    assert stages_run(project.dvc("repro").stdout) == ["evaluate"]
+    project.replace("params.yaml", "min_accuracy: 0.94", "min_accuracy: 0.999")
+    failed = project.dvc("repro", check=False)
+    assert failed.returncode != 0
+    assert stages_run(failed.stdout) == ["evaluate"]
+    accuracy = json.loads(project.text("reports/metrics.json"))["accuracy"]
+    assert f"error: test accuracy {accuracy:.4f} is below evaluate.min_accuracy 0.9990" in failed.stdout
+    assert hashes(project) == before, "a refused model is still there to be looked at"
+
+
+def test_an_experiment_runs_from_train_on_and_can_be_compared(project: Project) -> None:
+    before = hashes(project)
+    refused = project.dvc("exp", "run", "--set-param", "train.epochs=1", check=False)
+    assert refused.returncode != 0
+    assert stages_run(refused.stdout) == ["train", "evaluate"], "after one epoch, the gate stays shut"
+    assert "is below evaluate.min_accuracy 0.9300" in refused.stdout
+    settings = ("--set-param=train.epochs=1", "--set-param=evaluate.min_accuracy=0.5")
+    output = project.dvc("exp", "run", "--name", "short", *settings).stdout
+    assert stages_run(output) == ["evaluate", "export", "verify"]
+    assert hashes(project)["models/model.safetensors"] != before["models/model.safetensors"]
+    rows = list(csv.DictReader(project.dvc("exp", "show", "--csv").stdout.splitlines()))
+    short = next(row for row in rows if row["Experiment"] == "short")
+    assert short["train.epochs"] == "1"
+    assert float(short["accuracy"]) == json.loads(project.text("reports/metrics.json"))["accuracy"]
+    difference = json.loads(project.dvc("metrics", "diff", "--json").stdout)
+    assert difference["reports/metrics.json"]["accuracy"]["diff"] < 0
+    project.dvc("plots", "show", "--out", "plots")
+    page = project.text("plots/index.html")
+    for title in ("Loss by step", "Confusion on the test set", "mistakes.png"):
+        assert title in page
+    shutil.rmtree(project.folder / "plots")
+
+
+def test_choosing_a_solver_takes_its_own_values(project: Project) -> None:
+    settings = ("train.solver=adamw", "train.epochs=1")
+    output = project.dvc("exp", "run", *(f"--set-param={setting}" for setting in settings)).stdout
+    assert stages_run(output) == STAGES[2:]
+    rows = list(csv.DictReader(project.text("reports/training.csv").splitlines()))
+    assert {row["lr"] for row in rows} == {"0.001"}
+    assert json.loads(project.text("reports/metrics.json"))["accuracy"] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("epochs: 5", "epochs: -1", "train.epochs is -1; allowed: greater than 0"),
+        ("epochs: 5", "epoch: 5", "train.epoch is 5, but there is no such key; allowed here: batch_size,"),
+        ("dropout: 0.2", "dropout: 1.5", "models.mlp.dropout is 1.5; allowed: less than 1"),
+        ("batch_size: 64", "batch_size: 0", "train.batch_size is 0; allowed: greater than 0"),
+        ("batch_size: 64", "batch_size: '64'", "train.batch_size is '64'; allowed: integer"),
+        ("train:\n", "train: {\n", "line 1"),
+    ],
+)
+def test_bad_parameters_stop_dvc_and_prefect_before_any_work(
+    project: Project, old: str, new: str, expected: str
+) -> None:
+    before = hashes(project)
+    project.replace("params.yaml", old, new)
+    for command in (["-m", "dvc", "repro"], ["-m", "flows.pipeline"]):
+        failed = project.run(sys.executable, *command, check=False)
+        assert failed.returncode != 0
+        assert expected in failed.stdout
+        assert "params.yaml" in failed.stdout
+        assert "Traceback" not in failed.stdout
+        assert hashes(project) == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_missing_gpu_stops_before_any_work(project: Project) -> None:
+    before = hashes(project)
+    project.replace("params.yaml", "device: auto", "device: cuda")
+    failed = project.dvc("repro", check=False)
+    assert failed.returncode != 0
+    assert "error: train.device is 'cuda', but PyTorch" in failed.stdout
+    assert "Traceback" not in failed.stdout
+    assert hashes(project) == before
+
+
+def test_a_changed_onnx_weight_is_caught(project: Project) -> None:
+    path = project.folder / "models/model.onnx"
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 4] = b"\x00\x00\x80\x40"  # one weight becomes 4.0
+    path.write_bytes(content)
+    failed = project.run(sys.executable, "-m", "stages.verify", check=False)
+    assert failed.returncode == 1
+    assert "error: the ONNX model does not compute what PyTorch computes" in failed.stdout
+    assert json.loads(project.text("reports/parity.json"))["passed"] is False
