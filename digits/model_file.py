@@ -72,7 +72,8 @@ def load(path: Path) -> TrainedModel:
         net = MODELS[name].model_validate(origin["parameters"]["models"][name]).build()
         net.load_state_dict(weights)
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        cause = " ".join(str(error).split())
         raise ModelFileError(
-            f"{path} is not a model of this project ({error}); run the train stage"
+            f"{path} is not a model of this project ({cause}); run the train stage"
         ) from None
     return TrainedModel(net.eval(), **origin)
