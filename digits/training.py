@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from digits import compiler
 from digits.errors import DigitsError
 from digits.inference import log_probabilities
 from digits.parameters import Parameters
@@ -61,19 +63,20 @@ def train(
     values = parameters.train
     torch.manual_seed(values.seed)
     net = parameters.model.build().to(training.images.device)
-    optimizer = parameters.solver.build(net.parameters())
-    schedule = parameters.schedule.build(optimizer)
     # Drawn on the CPU, so that the batches are the same on every device.
     shuffle = torch.Generator().manual_seed(values.seed)
     history: list[Interval] = []
-    for epoch in range(1, values.epochs + 1):
-        began = time.perf_counter()
-        rows = list(_epoch(net, optimizer, parameters, training, shuffle, epoch))
-        if validation is not None:
-            rows[-1] = _validated(rows[-1], net, validation)
-        schedule.step()
-        history += rows
-        log(_summary(rows, values.epochs, len(training.labels), time.perf_counter() - began))
+    with compiler.not_loaded():
+        optimizer = parameters.solver.build(net.parameters())
+        schedule = parameters.schedule.build(optimizer)
+        for epoch in range(1, values.epochs + 1):
+            began = time.perf_counter()
+            rows = list(_epoch(net, optimizer, parameters, training, shuffle, epoch))
+            if validation is not None:
+                rows[-1] = _validated(rows[-1], net, validation)
+            schedule.step()
+            history += rows
+            log(_summary(rows, values.epochs, len(training.labels), time.perf_counter() - began))
     return net, history
 
 
@@ -88,16 +91,18 @@ def _epoch(
     values, device = parameters.train, training.images.device
     order = torch.randperm(len(training.labels), generator=shuffle).to(device)
     batches = torch.split(order, values.batch_size)
+    labels_in_order = torch.split(training.labels.index_select(0, order), values.batch_size)
     meter = _Meter()
-    mixed = torch.autocast(device.type, torch.bfloat16, enabled=values.precision == "bfloat16")
-    net.train()
+    mixed = torch.autocast(device.type, torch.bfloat16) if values.precision == "bfloat16" else nullcontext()
+    weights = list(net.train().parameters())
     with progress_bar(len(order), f"epoch {epoch}/{values.epochs}", " images") as bar:
-        for batch, chosen in enumerate(batches, start=1):
-            images, labels = training.images.index_select(0, chosen), training.labels.index_select(0, chosen)
+        for batch, (chosen, labels) in enumerate(zip(batches, labels_in_order, strict=True), start=1):
+            images = training.images.index_select(0, chosen)
             with mixed:
                 output = net(images)
                 loss = parameters.loss(output, labels)
-            optimizer.zero_grad()
+            for weight in weights:
+                weight.grad = None  # as `optimizer.zero_grad()`, but for its look into every corner
             torch.autograd.backward(loss)
             optimizer.step()
             meter.add(loss, output, labels)

@@ -1,5 +1,6 @@
 """What all stages share as commands: a user's mistake becomes one readable line and exit code 1."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -8,7 +9,7 @@ from digits.parameters import Parameters, read
 
 
 def run(stage: Callable[[Parameters], None]) -> None:
-    """Check all of params.yaml, then run `stage`. Exits with 1 after an error that a user can mend."""
+    """Check all of params.yaml, run `stage`, end the process: with 1 after an error that a user can mend."""
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
         parameters = read("params.yaml")
@@ -25,6 +26,9 @@ def run(stage: Callable[[Parameters], None]) -> None:
         sys.exit(_lines(str(error)))
     except KeyboardInterrupt:
         sys.exit(130)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # without unloading torch, which takes a quarter of a second
 
 
 def _lines(text: str) -> str:

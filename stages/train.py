@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -37,11 +38,13 @@ def main(parameters: Parameters) -> None:
     training, mean, std = read_examples("train", device)
     validation, _, _ = read_examples("validation", device)
     print(f"training on {device}: {len(training.labels):,} images, {len(validation.labels):,} for validation")
-    net, history = train(parameters, training, validation if len(validation.labels) else None)
-    data_sha256 = sha256(NORMALIZED / "train.safetensors")
+    with ThreadPoolExecutor() as background:
+        data_sha256 = background.submit(sha256, NORMALIZED / "train.safetensors")
+        net, history = train(parameters, training, validation if len(validation.labels) else None)
     made_from = model_file.used_parameters(parameters)
+    model = model_file.TrainedModel(net, mean, std, made_from, data_sha256.result())
     with replacing(MODEL) as temporary:
-        model_file.save(model_file.TrainedModel(net, mean, std, made_from, data_sha256), temporary)
+        model_file.save(model, temporary)
     write_history(history, TRAINING)
     print(f"{MODEL}: {sum(p.numel() for p in net.parameters()):,} weights after {history[-1].step:,} steps")
 

@@ -22,12 +22,14 @@ class FeedForwardNet(Model):
     def build(self) -> nn.Module:
         from torch import nn
 
+        from digits.dropout import Dropout
+
         layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
         sizes = [28 * 28, *self.hidden_sizes]
         for number, (inputs, outputs) in enumerate(pairwise(sizes), start=1):
             layers[f"hidden{number}"] = nn.Linear(inputs, outputs)
             layers[f"relu{number}"] = nn.ReLU()
-            layers[f"dropout{number}"] = nn.Dropout(self.dropout)
+            layers[f"dropout{number}"] = Dropout(self.dropout)
         layers["output"] = nn.Linear(sizes[-1], 10)
         layers["log_softmax"] = nn.LogSoftmax(dim=1)
         net = nn.Sequential()
