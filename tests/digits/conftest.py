@@ -1,0 +1,27 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from digits.parameters import Parameters, read
+from tests.project import ROOT
+
+ReadWith = Callable[..., Parameters]
+
+
+@pytest.fixture
+def read_with() -> ReadWith:
+    """Reads the committed params.yaml with other values, `read_with({"train.epochs": 1})`."""
+
+    def read_overridden(overrides: dict[str, object] | None = None) -> Parameters:
+        return read(ROOT / "params.yaml", overrides)
+
+    return read_overridden
+
+
+@pytest.fixture
+def params_file(tmp_path: Path) -> Path:
+    """A copy of the committed params.yaml."""
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text())
+    return path

@@ -1,0 +1,168 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from digits.parameters import ParameterError, read, write
+from tests.project import ROOT
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+def test_the_committed_values_are_those_of_the_tutorial() -> None:
+    parameters = read(ROOT / "params.yaml")
+    train = parameters.train
+    assert (train.model, train.solver, train.loss, train.schedule) == (
+        "mlp",
+        "sgd",
+        "cross_entropy",
+        "constant",
+    )
+    assert (train.epochs, train.batch_size, train.seed, train.log_interval) == (5, 64, 42, 100)
+    assert (train.device, train.precision) == ("auto", "float32")
+    assert parameters.model.model_dump() == {"hidden_sizes": [256, 128, 64], "dropout": 0.2}
+    assert parameters.solver.model_dump() == {
+        "lr": 0.01,
+        "momentum": 0.0,
+        "nesterov": False,
+        "weight_decay": 1e-6,
+    }
+    assert parameters.loss.model_dump() == {"label_smoothing": 0.0}
+    assert parameters.schedules["step"].model_dump() == {"step_size": 1, "gamma": 0.9}
+    assert (parameters.normalize.mean, parameters.normalize.std) == (0.1307, 0.3081)
+    assert parameters.normalize.validation_size == 0
+    assert parameters.evaluate.batch_size == 1000
+    assert parameters.evaluate.min_accuracy == 0.93
+
+
+def test_a_choice_takes_its_own_values() -> None:
+    solver = read(ROOT / "params.yaml", {"train.solver": "adamw"}).solver
+    assert type(solver).__name__ == "AdamW"
+    assert solver.model_dump()["lr"] == 0.001
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("train.epochs", -1, "train.epochs is -1; allowed: greater than 0"),
+        ("train.epochs", 0, "train.epochs is 0; allowed: greater than 0"),
+        ("train.epochs", 2.5, "train.epochs is 2.5; allowed: integer"),
+        ("train.epochs", "5", "train.epochs is '5'; allowed: integer"),
+        ("train.epochs", True, "train.epochs is True; allowed: integer"),
+        ("train.epochs", None, "train.epochs is None; allowed: integer"),
+        ("train.batch_size", 0, "train.batch_size is 0; allowed: greater than 0"),
+        ("train.seed", -1, "train.seed is -1; allowed: greater than or equal to 0"),
+        ("train.device", "gpu", "train.device is 'gpu'; allowed: 'auto', 'cpu' or 'cuda'"),
+        ("train.precision", "float16", "train.precision is 'float16'; allowed: 'float32' or 'bfloat16'"),
+        ("train.solver", "adagard", "train.solver is 'adagard'; allowed: adamw, sgd"),
+        ("train.model", "cnn", "train.model is 'cnn'; allowed: mlp"),
+        ("train.learning_rate", 1, "train.learning_rate is 1, but there is no such key; allowed here: batch"),
+        ("trian", {}, "trian is {}, but there is no such key; allowed here: download, evaluate, export,"),
+        ("train", 3, "train is 3; allowed: the keys of Train"),
+        ("models.mlp.dropout", 1.5, "models.mlp.dropout is 1.5; allowed: less than 1"),
+        ("models.mlp.dropout", 1.0, "models.mlp.dropout is 1.0; allowed: less than 1"),
+        ("models.mlp.dropout", float("nan"), "models.mlp.dropout is nan; allowed: a finite number"),
+        ("models.mlp.hidden_sizes", [256, 0], "models.mlp.hidden_sizes.1 is 0; allowed: greater than 0"),
+        (
+            "models.mlp.width",
+            3,
+            "models.mlp.width is 3, but there is no such key; allowed here: dropout, hid",
+        ),
+        ("solvers.sgd.lr", 0, "solvers.sgd.lr is 0; allowed: greater than 0"),
+        ("solvers.sgd.lr", float("inf"), "solvers.sgd.lr is inf; allowed: a finite number"),
+        ("solvers.sgd.nesterov", True, "nesterov needs a momentum above 0"),
+        ("solvers.adamw.betas", [0.9], "solvers.adamw.betas is [0.9]; allowed: List should have at least 2"),
+        ("solvers.adamw.betas", [0.9, 1.0], "solvers.adamw.betas.1 is 1.0; allowed: less than 1"),
+        ("solvers.adam", {}, "solvers.adam is {}, but there is no such key; allowed here: adamw, sgd"),
+        ("losses.cross_entropy.label_smoothing", 2, "allowed: less than or equal to 1"),
+        ("schedules.step.gamma", 0, "schedules.step.gamma is 0; allowed: greater than 0"),
+        ("normalize.std", 0, "normalize.std is 0; allowed: greater than 0"),
+        ("normalize.validation_size", 60_000, "allowed: less than 60000"),
+        ("download.mirrors", [], "download.mirrors is []; allowed: List should have at least 1 item"),
+        ("download.mirrors", ["ftp://a/"], "download.mirrors.0 is 'ftp://a/'; must begin with https://"),
+        ("evaluate.min_accuracy", 93, "evaluate.min_accuracy is 93; allowed: less than or equal to 1"),
+        ("export.opset", 10, "export.opset is 10; allowed: greater than or equal to 18"),
+        ("verify.providers", ["tpu"], "verify.providers.0 is 'tpu'; allowed: 'cpu' or 'cuda'"),
+        ("train.epochs.more", 1, "train.epochs.more cannot be set: train.epochs holds no keys"),
+    ],
+)
+def test_an_impossible_value_is_one_line_that_says_what_is_allowed(
+    params_file: Path, key: str, value: object, message: str
+) -> None:
+    before = params_file.read_bytes()
+    for use in (read, write):
+        with pytest.raises(ParameterError) as error:
+            use(params_file, {key: value})
+        assert message in str(error.value)
+        assert str(error.value).startswith(f"{params_file}: ")
+        assert str(error.value).count("\n") == 0
+    assert params_file.read_bytes() == before
+
+
+def test_every_mistake_has_its_line(params_file: Path) -> None:
+    with pytest.raises(ParameterError) as error:
+        read(params_file, {"train.epochs": 0, "train.batch_size": 0})
+    assert [line.split(": ")[1].split()[0] for line in str(error.value).splitlines()] == [
+        "train.epochs",
+        "train.batch_size",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("train:\n", "train: {\n", "not valid YAML"),
+        ("  epochs: 5", "  epochs: 5\n  epochs: 6", "not valid YAML"),
+        ("  epochs: 5\n", "", "train.epochs is missing"),
+        ("  constant: {}", "  exponential: {}", "schedules.exponential is {}, but there is no such key"),
+        ("  constant: {}\n", "", "train.schedule is 'constant', but there is no schedules.constant with its"),
+    ],
+)
+def test_a_broken_file_is_one_line(params_file: Path, old: str, new: str, message: str) -> None:
+    change(params_file, old, new)
+    with pytest.raises(ParameterError, match=message) as error:
+        read(params_file)
+    assert str(error.value).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"- a\n", b"5\n", b"\xff\xfe\x00", b"a: !!python/object:os.system 1"]
+)
+def test_a_file_that_is_no_params_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ParameterError) as error:
+        read(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="no such file; run from the project's folder"):
+        read(tmp_path / "params.yaml")
+
+
+def test_numbers_are_read_as_dvc_reads_them(params_file: Path) -> None:
+    """YAML 1.2: 1e-06 is a number, as DVC writes it after `dvc exp run -S`."""
+    change(params_file, "1.0e-6", "1e-06")
+    assert read(params_file).solver.model_dump()["weight_decay"] == 1e-6
+
+
+def test_write_changes_the_values_and_nothing_else(params_file: Path) -> None:
+    before = params_file.read_text()
+    params_file.chmod(0o640)
+    write(params_file, {"train.epochs": 7, "models.mlp.hidden_sizes": [32]})
+    expected = before.replace("epochs: 5", "epochs: 7").replace("[256, 128, 64]", "[32]")
+    after = params_file.read_text().replace("hidden_sizes:\n    - 32", "hidden_sizes: [32]")
+    assert after == expected
+    assert params_file.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in params_file.parent.iterdir()] == ["params.yaml"]
+
+
+def test_reading_loads_no_torch() -> None:
+    code = "import sys, digits.parameters as p; p.read('params.yaml'); print('torch' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True) == "False\n"
