@@ -1,8 +1,20 @@
 """The Prefect flow: every stage of `dvc.yaml` as a task. `python -m flows.pipeline --help`."""
 
+import os
+import sys
+
+from flows.server import EmbeddedServer, ServerError
+from flows.settings import server_is_configured
+
+EMBEDDED: EmbeddedServer | None = None
+if __name__ == "__main__" and not {"-h", "--help"} & set(sys.argv) and not server_is_configured():
+    # Here, so that it starts while all that follows is imported.
+    EMBEDDED = EmbeddedServer()
+    os.environ["PREFECT_API_URL"] = EMBEDDED.url
+
+# ruff: noqa: E402
 import argparse
 import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +24,7 @@ import httpx
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.settings import PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS
 from prefect.states import Completed, Failed
 from pydantic import Field
 from ruamel.yaml import YAML
@@ -160,9 +173,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Exit instead of the sudden death that is the default, so that an embedded server is stopped, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        if EMBEDDED:
+            EMBEDDED.wait(PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value())
         state: State[Any] = pipeline(
             arguments.stages, arguments.force, overrides, arguments.time_limit, return_state=True
         )
+    except ServerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except (RuntimeError, httpx.HTTPError) as error:
         print(f"error: Prefect: {' '.join(str(error).split())}", file=sys.stderr)
         return 1

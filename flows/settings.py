@@ -20,6 +20,21 @@ def set_defaults() -> None:
             os.environ.setdefault(name, value)
 
 
+def server_is_configured() -> bool:
+    """Whether the user has said anything about which server to use, or about Prefect in this folder."""
+    folder = Path.cwd()
+    names = {"PREFECT_API_URL", "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "PREFECT_SERVER_EPHEMERAL_ENABLED"}
+    return (
+        any(name in os.environ or name in _profile() for name in names)
+        or (folder / "prefect.toml").exists()
+        or any(
+            word in (folder / name).read_text(encoding="utf-8", errors="replace")
+            for name, word in ((".env", "PREFECT_"), ("pyproject.toml", "[tool.prefect"))
+            if (folder / name).exists()
+        )
+    )
+
+
 def _profile() -> dict[str, str]:
     # Prefect lets the environment win over the profile, so a default of ours must not hide a profile's entry.
     home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +18,7 @@ from dvc.exceptions import DvcException  # type: ignore[import-untyped]
 from dvc.repo import Repo  # type: ignore[import-untyped]
 
 GUARD = Path(__file__).with_name("guard.py")
+REPRO = Path(__file__).with_name("repro.py")
 LAST_LINES = 10
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours and cursor movements
 # What DVC says after a stage to a person at a terminal.
@@ -76,14 +77,15 @@ class Workspace:
         with self._repo() as repo:
             return [stage.addressing for stage in repo.stage.load_file("dvc.yaml")]
 
-    def stale(self, stages: Iterable[str]) -> list[str]:
+    def stale(self, stages: Sequence[str]) -> list[str]:
         """Those of `stages` that would run again, seen on their own: stale earlier stages do not count.
 
         Raises:
             WorkspaceError: DVC cannot tell, for example because another `dvc` is at work.
         """
         with self._repo() as repo:
-            return [stage for stage in stages if repo.status(targets=[stage])]
+            status = repo.status(targets=list(stages)) if stages else {}
+            return [stage for stage in stages if stage in status]
 
     def run(
         self, stage: str, log: Log, *, force: bool = False, time_limit: float | None = None
@@ -96,7 +98,7 @@ class Workspace:
         started = time.monotonic()
         if not force and not self.stale([stage]):
             return StageResult(stage, Outcome.UP_TO_DATE, time.monotonic() - started)
-        command = ["dvc", "repro", "--single-item", *(["--force"] if force else []), stage]
+        command = ["repro", "--single-item", *(["--force"] if force else []), stage]
         transcript = _Transcript(stage, log)
         timed_out = threading.Event()
         code = self._watch(command, transcript, time_limit, timed_out)
@@ -134,7 +136,7 @@ class Workspace:
         timed_out: threading.Event,
     ) -> int:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(GUARD), sys.executable, "-m", *command],
+            [sys.executable, "-I", "-S", str(GUARD), sys.executable, "-P", str(REPRO), *command],
             cwd=self.root,
             env=_environment(),
             stdin=subprocess.PIPE,

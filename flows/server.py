@@ -1,0 +1,87 @@
+"""A Prefect server for one run, where the user has configured none.
+
+Prefect would start one by itself, but after importing it first, which takes as long again, and would leave it
+behind when killed. This one starts while the flow's own imports go on, and ends with the process it serves.
+"""
+
+import atexit
+import gc
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+
+# As Prefect's own temporary server: no pages, only the services that a single run needs.
+ENVIRONMENT = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+STOP_SECONDS = 10.0
+
+
+class ServerError(RuntimeError):
+    """The server did not start; `str` is one line for the user."""
+
+
+class EmbeddedServer:
+    """A server that is starting on a free port of 127.0.0.1; it ends when this process does, in any way."""
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "flows.server", str(listener.fileno())],
+                env=os.environ | ENVIRONMENT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[listener.fileno()],
+                start_new_session=True,  # so that Ctrl-C at a terminal reaches the flow alone
+            )
+        # Runs last, for Prefect sends what is left to send in an exit handler of its own, which is newer.
+        atexit.register(self.stop)
+
+    def wait(self, seconds: float) -> None:
+        """Return when the server answers.
+
+        Raises:
+            ServerError: it ended, or did not answer in time.
+        """
+        try:
+            # The port has been open from the beginning: the request waits in its queue.
+            urllib.request.urlopen(f"{self.url}/health", timeout=seconds).close()
+        except (OSError, urllib.error.URLError) as error:
+            raise ServerError(f"the server of this run did not start: {error}") from None
+
+    def stop(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def serve(descriptor: int) -> None:
+    """Serve on an open socket until the standard input ends."""
+    gc.disable()  # while everything is loaded
+    threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    application = create_app()
+    gc.freeze()
+    gc.enable()
+    config = uvicorn.Config(application, log_level="error", lifespan="on")
+    uvicorn.Server(config).run([socket.socket(fileno=descriptor)])
+
+
+def _stop_at_end_of_input() -> None:
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))
