@@ -75,6 +75,8 @@ def prepare_environment(prefect_home: Path) -> dict[str, str]:
     }
     upgrade = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
     subprocess.run(upgrade, env=environment, check=True, capture_output=True)
+    # Whoever runs first would otherwise wait for the disk, and the others would not.
+    subprocess.run([sys.executable, "-c", "import torch, torchvision, onnxruntime, dvc.repo"], check=True)
     return environment
 
 

@@ -1,7 +1,8 @@
 """Runs a command that must not outlive its caller: `python guard.py COMMAND ...`.
 
-The caller holds the other end of this program's standard input. When that end closes, because the caller
-asked for a stop or died, every process of the command's group is stopped: INT, then TERM, then KILL.
+The caller holds the other end of this program's standard input; what it writes there goes to the command.
+When that end closes, because the caller asked for a stop or died, every process of the command's group is
+stopped: INT, then TERM, then KILL.
 Needs the standard library only, so that it starts in a few hundredths of a second.
 """
 
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 GRACE_SECONDS = 3.0  # between one signal and the next, harder one
 
@@ -20,10 +22,11 @@ def main(command: list[str]) -> int:
     """Run `command` in a session of its own; return its exit code, negative for a signal."""
     # A shell's background job ignores SIGINT and would hand that on; a reset here makes INT work below.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    assert child.stdin is not None
     # In threads, for this one has to collect the child, or the group would never be empty.
     signal.signal(signal.SIGTERM, lambda *_: _in_thread(stop_group, child.pid))
-    _in_thread(_stop_at_end_of_input, child.pid)
+    _in_thread(_hand_on_input, child.pid, child.stdin.fileno())
     code = child.wait()
     # Whatever the command left behind would keep the output pipe open, and write after its end.
     stop_group(child.pid)
@@ -43,14 +46,15 @@ def stop_group(group: int) -> None:
             return
 
 
-def _in_thread(function: Callable[[int], None], group: int) -> None:
-    threading.Thread(target=function, args=(group,), daemon=True).start()
+def _in_thread(function: Callable[..., None], *arguments: int) -> None:
+    threading.Thread(target=function, args=arguments, daemon=True).start()
 
 
-def _stop_at_end_of_input(group: int) -> None:
+def _hand_on_input(group: int, target: int) -> None:
     # os.read, for a buffered read would hold a lock that the interpreter needs to exit.
-    while os.read(0, 1024):
-        pass
+    while data := os.read(0, 1024):
+        with suppress(BrokenPipeError):  # the command has ended
+            os.write(target, data)
     stop_group(group)
 
 

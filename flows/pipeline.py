@@ -14,6 +14,7 @@ if __name__ == "__main__" and not {"-h", "--help"} & set(sys.argv) and not serve
 
 # ruff: noqa: E402
 import argparse
+import logging
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -174,6 +175,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if EMBEDDED:
+            # Its address is of no use to a person: it has no pages, and is gone after the run.
+            logging.getLogger("prefect.flow_runs").addFilter(
+                lambda r: not r.getMessage().startswith("View at ")
+            )
             EMBEDDED.wait(PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value())
         state: State[Any] = pipeline(
             arguments.stages, arguments.force, overrides, arguments.time_limit, return_state=True

@@ -7,10 +7,12 @@ behind when killed. This one starts while the flow's own imports go on, and ends
 import atexit
 import gc
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -28,6 +30,7 @@ class EmbeddedServer:
     """A server that is starting on a free port of 127.0.0.1; it ends when this process does, in any way."""
 
     def __init__(self) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (until `stop`)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
             self._process = subprocess.Popen(
@@ -35,6 +38,7 @@ class EmbeddedServer:
                 env=os.environ | ENVIRONMENT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
+                stderr=self._errors,
                 pass_fds=[listener.fileno()],
                 start_new_session=True,  # so that Ctrl-C at a terminal reaches the flow alone
             )
@@ -51,7 +55,12 @@ class EmbeddedServer:
             # The port has been open from the beginning: the request waits in its queue.
             urllib.request.urlopen(f"{self.url}/health", timeout=seconds).close()
         except (OSError, urllib.error.URLError) as error:
-            raise ServerError(f"the server of this run did not start: {error}") from None
+            raise ServerError(f"no Prefect server for this run: {self._last_error() or error}") from None
+
+    def _last_error(self) -> str:
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").splitlines()
+        return next((line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception): ", line)), "")
 
     def stop(self) -> None:
         assert self._process.stdin is not None
@@ -61,6 +70,7 @@ class EmbeddedServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._errors.close()
 
 
 def serve(descriptor: int) -> None:

@@ -1,6 +1,7 @@
 """A DVC workspace: what is stale in it, and running one of its stages where it can be watched and stopped."""
 
 import fcntl
+import json
 import os
 import re
 import subprocess
@@ -67,6 +68,7 @@ class Workspace:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._lock: int | None = None
+        self._spare: subprocess.Popen[bytes] | None = None
 
     def stage_names(self) -> list[str]:
         """The stages in the order of `dvc.yaml`.
@@ -127,6 +129,9 @@ class Workspace:
                 yield
             finally:
                 self._lock = None
+                if self._spare:
+                    _end(self._spare)
+                    self._spare = None
 
     def _watch(
         self,
@@ -135,17 +140,7 @@ class Workspace:
         time_limit: float | None,
         timed_out: threading.Event,
     ) -> int:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(GUARD), sys.executable, "-P", str(REPRO), *command],
-            cwd=self.root,
-            env=_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            # The guard holds the lock too, so that nobody enters while it still stops what a dead flow left.
-            pass_fds=() if self._lock is None else (self._lock,),
-        )
+        process = self._spare or self._dvc()
         assert process.stdin is not None
         assert process.stdout is not None
         stop = process.stdin.close
@@ -157,6 +152,10 @@ class Workspace:
         timer = threading.Timer(time_limit or 0, at_limit)
         timer.daemon = True
         try:
+            process.stdin.write(f"{json.dumps(command)}\n".encode())
+            process.stdin.flush()
+            # Loaded beside the work of this stage, so that the next one need not wait for it.
+            self._spare = self._dvc() if self._lock is not None else None
             if time_limit is not None:
                 timer.start()
             for line in process.stdout:
@@ -164,9 +163,21 @@ class Workspace:
             return process.wait()
         finally:
             timer.cancel()
-            stop()
-            process.wait()
-            process.stdout.close()
+            _end(process)
+
+    def _dvc(self) -> subprocess.Popen[bytes]:
+        """A `dvc` that waits for its arguments."""
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(GUARD), sys.executable, "-P", str(REPRO)],
+            cwd=self.root,
+            env=_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            # The guard holds the lock too, so that nobody enters while it still stops what a dead flow left.
+            pass_fds=() if self._lock is None else (self._lock,),
+        )
 
     @contextmanager
     def _repo(self) -> Iterator[Repo]:
@@ -175,6 +186,14 @@ class Workspace:
                 yield repo
         except DvcException as error:
             raise WorkspaceError(" ".join(str(error).split())) from error
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.close()
+    process.wait()
+    process.stdout.close()
 
 
 class _Transcript:

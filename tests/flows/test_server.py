@@ -1,0 +1,90 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.server import EmbeddedServer, ServerError
+from flows.settings import server_is_configured
+from tests.project import ROOT
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddedServer]:
+    started = EmbeddedServer()
+    yield started
+    started.stop()
+
+
+def test_it_answers_and_then_is_gone(server: EmbeddedServer) -> None:
+    server.wait(120)
+    with urllib.request.urlopen(f"{server.url}/health") as answer:
+        assert json.load(answer) is True
+    server.stop()
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"{server.url}/health")
+
+
+def test_it_ends_with_a_process_that_is_killed(
+    tmp_path: Path, processes_gone: Callable[[Path], None]
+) -> None:
+    script = (
+        "import os; from flows.server import EmbeddedServer; server = EmbeddedServer(); server.wait(120);"
+        f"open({str(tmp_path / 'pids')!r}, 'w').write(str(server._process.pid)); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT)
+    assert done.returncode == -signal.SIGKILL
+    processes_gone(tmp_path / "pids")
+
+
+def test_a_server_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    missing = tmp_path / "missing" / "prefect.db"
+    monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", f"sqlite+aiosqlite:///{missing}")
+    server = EmbeddedServer()
+    with pytest.raises(ServerError, match=r"^no Prefect server for this run: .*unable to open database file"):
+        server.wait(120)
+    server.stop()
+
+
+def test_a_server_that_is_slow_is_given_up(server: EmbeddedServer) -> None:
+    with pytest.raises(ServerError, match="timed out"):
+        server.wait(0.05)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("prefect.toml", '[api]\nurl = "http://127.0.0.1:4200/api"\n'),
+        (".env", "PREFECT_API_URL=http://127.0.0.1:4200/api\n"),
+        ("pyproject.toml", '[tool.prefect.api]\nurl = "http://127.0.0.1:4200/api"\n'),
+        ("prefect/profiles.toml", 'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "http://a/api"\n'),
+        ("prefect/profiles.toml", 'active = "mine"\n[profiles.mine]\nPREFECT_SERVER_EPHEMERAL_ENABLED = "0"'),
+    ],
+)
+def test_whatever_the_user_says_of_a_server_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, content: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert not server_is_configured()
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(content)
+    assert server_is_configured()
+
+
+def test_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not server_is_configured()
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
+    assert server_is_configured()
