@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +20,7 @@ from dvc.repo import Repo  # type: ignore[import-untyped]
 
 GUARD = Path(__file__).with_name("guard.py")
 REPRO = Path(__file__).with_name("repro.py")
+END = b"\x1e"  # see there
 LAST_LINES = 10
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours and cursor movements
 # What DVC says after a stage to a person at a terminal.
@@ -68,7 +69,7 @@ class Workspace:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._lock: int | None = None
-        self._spare: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def stage_names(self) -> list[str]:
         """The stages in the order of `dvc.yaml`.
@@ -129,9 +130,7 @@ class Workspace:
                 yield
             finally:
                 self._lock = None
-                if self._spare:
-                    _end(self._spare)
-                    self._spare = None
+                self._stop()
 
     def _watch(
         self,
@@ -140,33 +139,37 @@ class Workspace:
         time_limit: float | None,
         timed_out: threading.Event,
     ) -> int:
-        process = self._spare or self._dvc()
+        process = self._process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
-        stop = process.stdin.close
 
         def at_limit() -> None:
             timed_out.set()
-            stop()
+            process.stdin.close()  # type: ignore[union-attr]
 
         timer = threading.Timer(time_limit or 0, at_limit)
         timer.daemon = True
+        code = None
         try:
-            process.stdin.write(f"{json.dumps(command)}\n".encode())
-            process.stdin.flush()
-            # Loaded beside the work of this stage, so that the next one need not wait for it.
-            self._spare = self._dvc() if self._lock is not None else None
+            with suppress(BrokenPipeError):  # its output, or the lack of it, will tell
+                process.stdin.write(f"{json.dumps(command)}\n".encode())
+                process.stdin.flush()
             if time_limit is not None:
                 timer.start()
             for line in process.stdout:
-                transcript.add(line)
-            return process.wait()
+                said, end, number = line.partition(END)
+                transcript.add(said)
+                if end:
+                    code = int(number)
+                    break
         finally:
             timer.cancel()
-            _end(process)
+            # Kept for the next stage only where nobody else can want it, and where all is well.
+            if code is None or self._lock is None or timed_out.is_set():
+                self._stop()
+        return process.returncode or 1 if code is None else code
 
-    def _dvc(self) -> subprocess.Popen[bytes]:
-        """A `dvc` that waits for its arguments."""
+    def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", str(GUARD), sys.executable, "-P", str(REPRO)],
             cwd=self.root,
@@ -179,6 +182,15 @@ class Workspace:
             pass_fds=() if self._lock is None else (self._lock,),
         )
 
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.close()
+            process.wait()
+            process.stdout.close()
+
     @contextmanager
     def _repo(self) -> Iterator[Repo]:
         try:
@@ -186,14 +198,6 @@ class Workspace:
                 yield repo
         except DvcException as error:
             raise WorkspaceError(" ".join(str(error).split())) from error
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.close()
-    process.wait()
-    process.stdout.close()
 
 
 class _Transcript:

@@ -1,0 +1,137 @@
+"""Stages of the form `python -m MODULE`, which run in a fork of a process that has loaded the libraries."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flows.workspace import Outcome, Workspace
+
+MakeWorkspace = Callable[[dict[str, object]], Workspace]
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="stages run in a shell here")
+LOOK = """
+import json, os, sys
+facts = {"argv": sys.argv[1:], "name": __name__, "folder": os.getcwd(), "stage": os.environ["DVC_STAGE"]}
+facts |= {"input": sys.stdin.read(), "torch": "torch" in sys.modules, "ours": "look" in sys.modules}
+print("looking")
+open("facts", "w").write(json.dumps(facts))
+"""
+
+
+def ignore(line: str) -> None:
+    pass
+
+
+@pytest.fixture
+def make_stage(make_workspace: MakeWorkspace) -> Callable[[str], Workspace]:
+    """A workspace with a stage `look` that is this code, as a module."""
+
+    def make(code: str) -> Workspace:
+        workspace = make_workspace(
+            {"look": "python -m look", "wait": "while ! test -e go; do sleep 0.1; done"}
+        )
+        (workspace.root / "look.py").write_text(code)
+        return workspace
+
+    return make
+
+
+def test_a_module_runs_as_it_would_by_itself(make_stage: Callable[[str], Workspace]) -> None:
+    workspace = make_stage(LOOK)
+    lines: list[str] = []
+    assert workspace.run("look", lines.append).outcome is Outcome.RAN
+    assert lines[-2:] == ["> python -m look", "looking"]
+    facts = json.loads((workspace.root / "facts").read_text())
+    assert facts.pop("torch") is False, "the first stage need not wait for libraries"
+    assert facts == {
+        "argv": [],
+        "name": "__main__",
+        "folder": str(workspace.root),
+        "stage": "look",
+        "input": "",
+        "ours": False,
+    }
+
+
+@linux_only
+def test_libraries_are_there_for_the_next_stage(make_stage: Callable[[str], Workspace]) -> None:
+    workspace = make_stage(LOOK)
+    with workspace.lock(ignore):
+
+        def release(line: str) -> None:
+            if line.startswith("> "):
+                time.sleep(4)
+                (workspace.root / "go").touch()
+
+        workspace.run("wait", release)
+        workspace.run("look", ignore)
+    assert json.loads((workspace.root / "facts").read_text())["torch"] is True
+
+
+def test_a_stage_is_read_when_it_runs(make_stage: Callable[[str], Workspace]) -> None:
+    workspace = make_stage("import part; print(part.NAME)")
+    lines: list[str] = []
+    with workspace.lock(ignore):
+        for name in ("one", "two"):
+            (workspace.root / "part.py").write_text(f"NAME = {name!r}  # {'x' * len(lines)}")
+            workspace.run("look", lines.append, force=True)
+    assert [line for line in lines if line in ("one", "two")] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("code", "last_line"),
+    [
+        ("import sys; sys.exit('error: the loss is not finite')", "error: the loss is not finite"),
+        ("raise SystemExit(3)", "exited with 3"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "exited with -9"),
+        ("import os; os._exit(7)", "exited with 7"),
+    ],
+)
+def test_every_way_to_fail_is_a_failure(
+    make_stage: Callable[[str], Workspace], code: str, last_line: str
+) -> None:
+    workspace = make_stage(code)
+    with workspace.lock(ignore):
+        result = workspace.run("look", ignore)
+        assert result.outcome is Outcome.FAILED
+        assert last_line in result.last_lines[-1]
+        (workspace.root / "look.py").write_text("print('fine')")
+        assert workspace.run("look", ignore, force=True).outcome is Outcome.RAN
+
+
+def test_sys_exit_0_is_no_failure(make_stage: Callable[[str], Workspace]) -> None:
+    workspace = make_stage("import sys; print('no newline', end=''); sys.exit()")
+    lines: list[str] = []
+    assert workspace.run("look", lines.append).outcome is Outcome.RAN
+    assert "no newline" in lines[-1]
+
+
+def test_the_time_limit_ends_a_module_and_the_next_run_works(
+    make_stage: Callable[[str], Workspace], processes_gone: Callable[[Path], None]
+) -> None:
+    workspace = make_stage(
+        "import os, time; open('pids', 'w').write(f'{os.getpid()} {os.getppid()}'); time.sleep(60)"
+    )
+    with workspace.lock(ignore):
+        result = workspace.run("look", ignore, time_limit=5)
+        assert result.last_lines[-1] == "error: look was stopped at its time limit of 5 seconds"
+        processes_gone(workspace.root / "pids")
+        (workspace.root / "look.py").write_text("print('fine')")
+        assert workspace.run("look", ignore, force=True).outcome is Outcome.RAN
+
+
+def test_nothing_is_left_when_the_workspace_is_unlocked(
+    make_stage: Callable[[str], Workspace], processes_gone: Callable[[Path], None]
+) -> None:
+    workspace = make_stage("import os; open('pids', 'w').write(f'{os.getpid()} {os.getppid()}')")
+    with workspace.lock(ignore):
+        workspace.run("look", ignore)
+        with (workspace.root / "pids").open("a") as file:
+            assert workspace._process
+            file.write(f" {workspace._process.pid}")
+    processes_gone(workspace.root / "pids")
