@@ -19,18 +19,21 @@ class Dropout(nn.Module):
         self.p = p
         dropped = min(round(p * LEVELS), LEVELS - 1)
         self._first_kept = dropped - LEVELS // 2
-        self._scale = LEVELS / (LEVELS - dropped)
+        self.scale = LEVELS / (LEVELS - dropped)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if not self.training or self.p == 0:
             return input
         if input.device.type != "cpu":
             return functional.dropout(input, self.p)
-        words = torch.empty((input.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-        bits = words.view(torch.int16)[: input.numel()]
-        # Compared as floats, for that is vectorized and gives the factors 0 and 1 themselves.
-        factors = bits.to(torch.float32).ge_(self._first_kept).mul_(self._scale)
-        return input * factors.view(input.shape).to(input.dtype)
+        return input * self.factors(input.numel()).view(input.shape).to(input.dtype)
+
+    def factors(self, count: int) -> torch.Tensor:
+        """What elements are multiplied with, 0 or `scale`: float32 [count], on the CPU."""
+        words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+        bits = words.view(torch.int16)[:count]
+        # Compared as floats, for that is vectorized and gives 0 and 1 themselves.
+        return bits.to(torch.float32).ge_(self._first_kept).mul_(self.scale)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

@@ -167,7 +167,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     overrides = dict(arguments.overrides)
     root = Path.cwd()
     try:
-        check(Workspace(root), arguments.stages, overrides, arguments.time_limit)
+        workspace = Workspace(root)
+        selected = check(workspace, arguments.stages, overrides, arguments.time_limit)
+        workspace.stale(selected)  # a question that a broken dvc.lock does not answer
     except (RequestError, WorkspaceError, parameters.ParameterError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

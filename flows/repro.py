@@ -29,17 +29,13 @@ from dvc.repo import Repo  # type: ignore[import-untyped]  # noqa: E402
 from dvc.stage.exceptions import StageCmdFailedError  # type: ignore[import-untyped]  # noqa: E402
 
 END = "\x1e"
-# `stages` comes first, for it says how PyTorch's libraries are to be loaded. macOS has no reliable fork.
+# What each command leaves time for. `stages` says how PyTorch's libraries are to be loaded.
 AHEAD = [
-    "stages",
-    "torch",
-    "safetensors.torch",
-    "onnxruntime",
-    "matplotlib.figure",
-    "onnxscript",
-    "torch._dynamo",
+    ["stages", "torch"],
+    ["safetensors.torch", "onnxruntime", "matplotlib.figure"],
+    ["onnxscript", "torch._dynamo"],
 ]
-FORKS = sys.platform == "linux"
+FORKS = sys.platform == "linux"  # elsewhere it is not reliable
 
 run_in_shell = dvc.stage.run._run
 at_work: list[int] = []
@@ -58,11 +54,9 @@ def serve() -> None:
     for line in commands:
         arguments = json.loads(line)
         at_work.append(fork(partial(main, arguments)))
-        code = None
-        while code is None and AHEAD and FORKS:
-            load(AHEAD.pop(0))
-            code = ended(at_work[0], os.WNOHANG)
-        code = ended(at_work[0]) if code is None else code
+        for name in AHEAD.pop(0) if AHEAD and FORKS else []:
+            load(name)
+        code = ended(at_work[0])
         at_work.clear()
         if interrupted:
             break
@@ -131,10 +125,9 @@ def end_with(function: Callable[[], object]) -> NoReturn:
     os._exit(code)
 
 
-def ended(child: int, options: int = 0) -> int | None:
-    """The exit code of a fork, negative for a signal; None where it is still at work and `options` say so."""
-    number, status = os.waitpid(child, options)
-    return os.waitstatus_to_exitcode(status) if number else None
+def ended(child: int) -> int:
+    """The exit code of a fork, negative for a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def load(name: str) -> None:

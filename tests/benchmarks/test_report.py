@@ -23,7 +23,7 @@ def test_report_gives_medians_within_runs_and_judges_each_target() -> None:
 
     assert lines[0] == "a machine"
     speed, share, memory = lines[-3:]
-    assert "10.00" in speed
+    assert "11.20" in speed
     assert speed.endswith(" met")
     assert "(0.50 to 0.50)" in share
     assert share.endswith(" met")

@@ -207,6 +207,21 @@ def test_impossible_requests_are_one_line_and_no_work(
     assert not Path("model").exists()
 
 
+@pytest.mark.parametrize(("file", "content"), [("dvc.lock", "{"), ("dvc.yaml", "stages: [")])
+def test_a_broken_file_of_dvc_is_one_line_and_no_work(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str], file: str, content: str
+) -> None:
+    from flows.pipeline import main
+
+    Path(file).write_text(content)
+    assert main([]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert file in captured.err
+    assert not Path("model").exists()
+
+
 def command_line(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "flows.pipeline", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
