@@ -3,8 +3,8 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -14,7 +14,9 @@ from torch.nn import functional
 from digits import compiler
 from digits.errors import DigitsError
 from digits.inference import log_probabilities
+from digits.losses import Loss
 from digits.parameters import Parameters
+from digits.perceptron import Gradients, Perceptron
 from digits.progress import progress_bar
 
 
@@ -93,17 +95,15 @@ def _epoch(
     batches = torch.split(order, values.batch_size)
     labels_in_order = torch.split(training.labels.index_select(0, order), values.batch_size)
     meter = _Meter()
-    mixed = torch.autocast(device.type, torch.bfloat16) if values.precision == "bfloat16" else nullcontext()
-    weights = list(net.train().parameters())
+    gradients: Gradients | partial[tuple[torch.Tensor, torch.Tensor]]
+    gradients = partial(_by_autograd, net, values.precision)
+    if isinstance(net, Perceptron) and device.type == "cpu" and values.precision == "float32":
+        gradients = Gradients(net)
+    net.train()
     with progress_bar(len(order), f"epoch {epoch}/{values.epochs}", " images") as bar:
         for batch, (chosen, labels) in enumerate(zip(batches, labels_in_order, strict=True), start=1):
             images = training.images.index_select(0, chosen)
-            with mixed:
-                output = net(images)
-                loss = parameters.loss(output, labels)
-            for weight in weights:
-                weight.grad = None  # as `optimizer.zero_grad()`, but for its look into every corner
-            torch.autograd.backward(loss)
+            loss, output = gradients(images, labels, parameters.loss)
             optimizer.step()
             meter.add(loss, output, labels)
             bar.update(len(chosen))
@@ -112,6 +112,17 @@ def _epoch(
                 bar.set_postfix(loss=f"{mean_loss:.4f}")
                 lr = float(optimizer.param_groups[0]["lr"])
                 yield Interval(epoch, batch, (epoch - 1) * len(batches) + batch, lr, mean_loss, accuracy)
+
+
+def _by_autograd(
+    net: nn.Module, precision: str, images: torch.Tensor, labels: torch.Tensor, loss: Loss
+) -> tuple[torch.Tensor, torch.Tensor]:
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        output = net(images)
+        value = loss(output, labels)
+    net.zero_grad()
+    torch.autograd.backward(value)
+    return value.detach(), output.detach()
 
 
 class _Meter:
@@ -123,8 +134,8 @@ class _Meter:
         self.labels: list[torch.Tensor] = []
 
     def add(self, loss: torch.Tensor, output: torch.Tensor, labels: torch.Tensor) -> None:
-        self.losses.append(loss.detach())
-        self.outputs.append(output.detach())
+        self.losses.append(loss)
+        self.outputs.append(output)
         self.labels.append(labels)
 
     def read(self, epoch: int, batch: int) -> tuple[float, float]:
