@@ -53,9 +53,13 @@ def serve() -> None:
         len(repo.index.stages)  # only to load what every command needs; each reads the files anew
     for line in commands:
         arguments = json.loads(line)
-        at_work.append(fork(partial(main, arguments)))
-        for name in AHEAD.pop(0) if AHEAD and FORKS else []:
-            load(name)
+        if FORKS:
+            at_work.append(fork(partial(main, arguments)))
+            for name in AHEAD.pop(0) if AHEAD else []:
+                load(name)
+        else:
+            command = [sys.executable, "-m", "dvc", *arguments]
+            at_work.append(os.posix_spawn(sys.executable, command, os.environ))
         code = ended(at_work[0])
         at_work.clear()
         if interrupted:

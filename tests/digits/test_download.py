@@ -8,17 +8,16 @@ import random
 import shutil
 import socket
 import tarfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from digits import mirrors
 from digits.download import RAW_FILES, DownloadError, RawFile, download
+from tests.digits.mirror import Server, serving
 
 CONTENT = {
     "images": bytes(range(256)) * 40,
@@ -28,57 +27,14 @@ FILES = [RawFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, da
 PACKED = {f"{name}.gz": gzip.compress(data) for name, data in CONTENT.items()}
 
 
-@dataclass
-class Server:
-    """Hands out `files`; the first answers are `statuses` instead, if there are any."""
-
-    files: dict[str, bytes]
-    statuses: list[int] = field(default_factory=list)
-    stated_length: int | None = None
-    silent: bool = False
-    requests: list[str] = field(default_factory=list)
-    address: str = ""
-
-
 StartServer = Callable[[Server], str]
 
 
 @pytest.fixture
 def start() -> Iterator[StartServer]:
-    started: list[ThreadingHTTPServer] = []
-    done = threading.Event()
-
-    def start_server(server: Server) -> str:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                server.requests.append(self.path.removeprefix("/"))
-                if server.silent:
-                    done.wait(30)
-                    return
-                content = server.files.get(self.path.removeprefix("/"))
-                status = server.statuses.pop(0) if server.statuses else 200 if content is not None else 404
-                self.send_response(status)
-                body = content or b""
-                self.send_header("Content-Length", str(server.stated_length or len(body)))
-                self.end_headers()
-                if status == 200:
-                    self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        http.daemon_threads = True
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        started.append(http)
-        server.address = f"http://127.0.0.1:{http.server_port}/"
-        return server.address
-
-    yield start_server
-    done.set()
-    for http in started:
-        http.shutdown()
-        http.server_close()
+    """Starts a server for this test and returns its address."""
+    with ExitStack() as servers:
+        yield lambda server: servers.enter_context(serving(server))
 
 
 @pytest.fixture

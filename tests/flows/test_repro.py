@@ -1,6 +1,8 @@
 """Stages of the form `python -m MODULE`, which run in a fork of a process that has loaded the libraries."""
 
 import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows.workspace import Outcome, Workspace
+from tests.project import ROOT
 
 MakeWorkspace = Callable[[dict[str, object]], Workspace]
 
@@ -102,6 +105,28 @@ def test_every_way_to_fail_is_a_failure(
         assert last_line in result.last_lines[-1]
         (workspace.root / "look.py").write_text("print('fine')")
         assert workspace.run("look", ignore, force=True).outcome is Outcome.RAN
+
+
+def test_without_forks_everything_is_a_process_of_its_own(make_stage: Callable[[str], Workspace]) -> None:
+    workspace = make_stage(LOOK)
+    script = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from flows import repro
+repro.FORKS = False
+repro.serve()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=workspace.root,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        input='["repro", "--single-item", "look"]\n["repro", "--single-item", "missing"]\n',
+        capture_output=True,
+        text=True,
+    )
+    assert "looking\n" in done.stdout
+    assert [line for line in done.stdout.split("\n") if line.startswith("\x1e")] == ["\x1e0", "\x1e255"]
+    assert json.loads((workspace.root / "facts").read_text())["stage"] == "look"
 
 
 def test_sys_exit_0_is_no_failure(make_stage: Callable[[str], Workspace]) -> None:
