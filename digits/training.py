@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -18,6 +18,7 @@ from digits.losses import Loss
 from digits.parameters import Parameters
 from digits.perceptron import Gradients, Perceptron
 from digits.progress import progress_bar
+from digits.training_state import Interval, TrainingState
 
 
 class TrainingError(DigitsError):
@@ -31,24 +32,11 @@ class Examples(NamedTuple):
     labels: torch.Tensor
 
 
-@dataclass(frozen=True)
-class Interval:
-    """What happened since the interval before; one row of reports/training.csv."""
+class Checkpoint(NamedTuple):
+    """A file to go on from after an interruption, and what tells whether it belongs to this training."""
 
-    epoch: int
-    """From 1."""
-    batch: int
-    """Batches of this epoch so far."""
-    step: int
-    """Batches since the start."""
-    lr: float
-    loss: float
-    """Mean over the interval's images, with dropout at work."""
-    accuracy: float
-    """Likewise, 0 to 1."""
-    validation_loss: float | None = None
-    """At an epoch's end, where validation images are set aside: their mean cross entropy in nats."""
-    validation_accuracy: float | None = None
+    path: Path
+    identity: Callable[[], Mapping[str, str]]
 
 
 def train(
@@ -56,8 +44,12 @@ def train(
     training: Examples,
     validation: Examples | None = None,
     log: Callable[[str], None] = print,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[nn.Module, list[Interval]]:
     """Train a new network on the device that holds the examples; everything random comes from `train.seed`.
+
+    With a checkpoint, an interrupted training goes on after its last finished epoch, and ends as one that
+    never was interrupted, to the bit.
 
     Raises:
         TrainingError: the loss of a batch is not finite; the message names epoch and batch.
@@ -67,19 +59,22 @@ def train(
     net = parameters.model.build().to(training.images.device)
     # Drawn on the CPU, so that the batches are the same on every device.
     shuffle = torch.Generator().manual_seed(values.seed)
-    history: list[Interval] = []
     with compiler.not_loaded():
         optimizer = parameters.solver.build(net.parameters())
-        schedule = parameters.schedule.build(optimizer)
-        for epoch in range(1, values.epochs + 1):
+        state = TrainingState(net, optimizer, parameters.schedule.build(optimizer), shuffle)
+        if checkpoint and checkpoint.path.exists() and state.restore(checkpoint.path, checkpoint.identity()):
+            log(f"going on after epoch {state.epoch} of an interrupted training")
+        for epoch in range(state.epoch + 1, values.epochs + 1):
             began = time.perf_counter()
             rows = list(_epoch(net, optimizer, parameters, training, shuffle, epoch))
             if validation is not None:
                 rows[-1] = _validated(rows[-1], net, validation)
-            schedule.step()
-            history += rows
+            state.schedule.step()
+            state.history += rows
+            if checkpoint and epoch < values.epochs:
+                state.save(checkpoint.path, checkpoint.identity())
             log(_summary(rows, values.epochs, len(training.labels), time.perf_counter() - began))
-    return net, history
+    return net, state.history
 
 
 def _epoch(

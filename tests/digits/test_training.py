@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from digits.dropout import Dropout
 from digits.parameters import Parameters
-from digits.training import Examples, Interval, TrainingError, train
+from digits.training import Examples, TrainingError, train
+from digits.training_state import Interval
 from tests.digits.conftest import ReadWith
 
 SMALL: dict[str, object] = {

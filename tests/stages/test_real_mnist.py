@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,6 +132,25 @@ def test_an_experiment_runs_from_train_on_and_can_be_compared(project: Project) 
     for title in ("Loss by step", "Confusion on the test set", "mistakes.png"):
         assert title in page
     shutil.rmtree(project.folder / "plots")
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(project: Project) -> None:
+    before = hashes(project)
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "stages.train"],
+        cwd=project.folder,
+        env=project.env,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert any(line.startswith("epoch 2/5") for line in process.stdout)
+        process.kill()
+    output = project.dvc("repro", "--force", "--single-item", "train").stdout
+    assert "of an interrupted training" in output
+    assert "epoch 2/5" not in output
+    assert hashes(project) == before
+    assert not (project.folder / "models/.training.part").exists()
 
 
 def test_choosing_a_solver_takes_its_own_values(project: Project) -> None:
