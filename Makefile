@@ -1,6 +1,6 @@
 # `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline test bench lock format clean
+.PHONY: help setup pipeline deploy worker test bench lock format clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -11,6 +11,8 @@ TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 pinned = $(1)==$(shell sed -n 's/^$(1)==\([^ ]*\).*/\1/p' requirements.lock)
 # "+cpu" names the CPU build, so that no other index can hand over the CUDA one.
 TORCH_CPU ?= $(call pinned,torch)+cpu $(call pinned,torchvision)+cpu
+
+POOL := digits-process
 
 LOCK_default := requirements.lock
 LOCK_cpu := requirements-cpu.lock
@@ -30,6 +32,17 @@ setup: $(INSTALLED) ## Create .venv from the lock file (VARIANT=cpu: without CUD
 
 pipeline: setup ## Run the whole job: download, train, evaluate, export, verify
 	.venv/bin/python -m flows.pipeline $(ARGS)
+
+SERVER_IS_KNOWN = python -c 'import sys, prefect.settings as s; s.PREFECT_API_URL.value() or \
+	sys.exit("Say which server: PREFECT_API_URL=http://127.0.0.1:4200/api make $@")'
+deploy: setup ## Put the schedules of prefect.yaml on the server of PREFECT_API_URL
+	@$(SERVER_IS_KNOWN)
+	prefect work-pool inspect $(POOL) >/dev/null 2>&1 || prefect work-pool create --type process $(POOL)
+	prefect --no-prompt deploy --all $(ARGS)
+
+worker: setup ## Run what is due, in this folder, until it is stopped
+	@$(SERVER_IS_KNOWN)
+	exec prefect worker start --pool $(POOL) --type process --limit 1 $(ARGS)
 
 test: setup ## Lint, format check, type check, tests
 	ruff check .
