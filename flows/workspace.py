@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -119,12 +120,17 @@ class Workspace:
         """Keep other pipelines out of this workspace; wait for one at work. A dying process unlocks, too."""
         path = self.root / ".dvc" / "tmp" / "pipeline.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
+        with path.open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                log("Another pipeline is at work in this workspace; waiting for it to end.")
+                file.seek(0)
+                log(f"{file.read() or 'Another pipeline'} is at work in this workspace; waiting for its end.")
                 fcntl.flock(file, fcntl.LOCK_EX)
+            file.truncate(0)
+            began = time.strftime("%Y-%m-%d %H:%M:%S")
+            file.write(f"The pipeline of process {os.getpid()} on {socket.gethostname()}, since {began},")
+            file.flush()
             self._lock = file.fileno()
             try:
                 yield

@@ -1,3 +1,5 @@
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -144,9 +146,14 @@ def test_what_a_stage_leaves_behind_is_stopped(
 def test_a_second_pipeline_waits_for_the_first(make_workspace: MakeWorkspace) -> None:
     workspace = make_workspace({"first": "true"})
     waiting, entered = threading.Event(), threading.Event()
+    lines: list[str] = []
+
+    def wait(line: str) -> None:
+        lines.append(line)
+        waiting.set()
 
     def second() -> None:
-        with Workspace(workspace.root).lock(lambda line: waiting.set()):
+        with Workspace(workspace.root).lock(wait):
             entered.set()
 
     thread = threading.Thread(target=second)
@@ -157,3 +164,4 @@ def test_a_second_pipeline_waits_for_the_first(make_workspace: MakeWorkspace) ->
         assert not entered.is_set()
     assert entered.wait(30)
     thread.join()
+    assert f"process {os.getpid()} on {socket.gethostname()}, since 20" in lines[0]
