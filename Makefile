@@ -1,6 +1,7 @@
 # `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline deploy worker test bench lock format clean
+.PHONY: help setup pipeline report web runtimes verify-all small-models image server deploy worker up down test bench \
+  sweep recipe-table lock format clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -8,11 +9,9 @@ PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python
 # An environment keeps its variant: after `make setup VARIANT=cpu`, a plain `make test` stays on it.
 VARIANT ?= $(shell cat .venv/.variant 2>/dev/null || echo default)
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
-pinned = $(1)==$(shell sed -n 's/^$(1)==\([^ ]*\).*/\1/p' requirements.lock)
+pinned = $(1)==$(shell sed -n 's/^$(1)==\([^ ]*\).*/\1/p' requirements.lock requirements-dev.lock)
 # "+cpu" names the CPU build, so that no other index can hand over the CUDA one.
 TORCH_CPU ?= $(call pinned,torch)+cpu $(call pinned,torchvision)+cpu
-
-POOL := digits-process
 
 LOCK_default := requirements.lock
 LOCK_cpu := requirements-cpu.lock
@@ -23,35 +22,84 @@ INSTALLED := .venv/.installed-$(VARIANT)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
-export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: $(INSTALLED) ## Create .venv from the lock file (VARIANT=cpu: without CUDA)
 
-pipeline: setup ## Run the whole job: download, train, evaluate, export, verify
-	.venv/bin/python -m flows.pipeline $(ARGS)
+pipeline: setup ## Run the whole job: download, train, evaluate, export, verify, report (RECIPE=name: with its values)
+	.venv/bin/python -m flows $(if $(RECIPE),--recipe $(RECIPE)) $(ARGS)
 
+report: setup ## Build the page of the run in reports/page, after what it depends on
+	dvc repro report $(ARGS)
+
+web: PORT ?= 8000
+web: setup ## Serve that page on http://127.0.0.1:8000 until it is stopped (PORT: another)
+	@test -e reports/page/index.html || { echo 'There is no page yet: make report'; exit 1; }
+	exec python -m http.server $(PORT) --bind 127.0.0.1 --directory reports/page
+
+JAVASCRIPT := digits/runtimes/javascript
+runtimes: setup ## Install the optional runtimes that `make verify-all` compares (a browser must be here already)
+	$(PIP_INSTALL) --quiet --require-hashes -r requirements-runtimes.lock
+	npm ci --ignore-scripts --no-audit --no-fund --prefix $(JAVASCRIPT)
+
+verify-all: runtimes ## Compare every runtime with PyTorch: one table, and reports/parity-all.json
+	.venv/bin/python -m stages.verify_all
+
+small-models: setup ## Make float16 and int8 models in models/small, and measure them
+	.venv/bin/python -m stages.shrink
+
+TARGET ?= gpu
+TAG_gpu := latest
+TAG_cpu := cpu
+COMMIT = $(shell git describe --always --exclude '*' --abbrev=12 --dirty)
+image: ## Build the container image, tagged by commit and `latest` (TARGET=cpu: `cpu`, without CUDA)
+	docker build --target $(TARGET) --build-arg COMMIT=$(COMMIT) $(if $(BASE),--build-arg BASE=$(BASE)) \
+		--tag digits:$(COMMIT)$(if $(filter cpu,$(TARGET)),-cpu) --tag digits:$(TAG_$(TARGET)) $(ARGS) .
+
+server: PORT ?= 4200
+server: setup ## Run a Prefect server on http://127.0.0.1:4200 until it is stopped (PORT: another)
+	PREFECT_UI_URL=http://127.0.0.1:$(PORT) exec prefect server start --port $(PORT) $(ARGS)
+
+POOL ?= process
+DEPLOYMENT_process := nightly
+DEPLOYMENT_docker := nightly-docker
 SERVER_IS_KNOWN = python -c 'import sys, prefect.settings as s; s.PREFECT_API_URL.value() or \
 	sys.exit("Say which server: PREFECT_API_URL=http://127.0.0.1:4200/api make $@")'
-deploy: setup ## Put the schedules of prefect.yaml on the server of PREFECT_API_URL
+deploy: setup ## Put the schedule of prefect.yaml on the server of PREFECT_API_URL (POOL=docker: the one in containers)
 	@$(SERVER_IS_KNOWN)
-	prefect work-pool inspect $(POOL) >/dev/null 2>&1 || prefect work-pool create --type process $(POOL)
-	prefect --no-prompt deploy --all $(ARGS)
+	prefect work-pool inspect digits-$(POOL) >/dev/null 2>&1 || prefect work-pool create --type $(POOL) digits-$(POOL)
+	prefect --no-prompt deploy --name $(DEPLOYMENT_$(POOL)) $(ARGS)
+	python -m flows.automations
 
-worker: setup ## Run what is due, in this folder, until it is stopped
+worker: setup ## Run what is due, until it is stopped: in this folder, or with POOL=docker in containers
 	@$(SERVER_IS_KNOWN)
-	exec prefect worker start --pool $(POOL) --type process --limit 1 $(ARGS)
+	exec python -m flows.worker --pool digits-$(POOL) --type $(POOL) --limit 1 $(ARGS)
+
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) --project-name digits
+up: ## Run server, worker and a first pipeline in containers of their own; http://127.0.0.1:4200 shows them
+	docker image inspect digits:latest >/dev/null 2>&1 || $(MAKE) image
+	$(COMPOSE) up --detach $(ARGS)
+
+down: ## Stop them; what they have made stays (ARGS=--volumes removes that, too)
+	$(COMPOSE) down $(ARGS)
 
 test: setup ## Lint, format check, type check, tests
 	ruff check .
 	ruff format --check .
 	mypy --strict
-	pytest $(ARGS)
+	pytest --numprocesses 2 --dist loadscope $(ARGS)
 
 bench: setup ## Compare with a conventional training script
 	.venv/bin/python -m benchmarks.bench $(ARGS)
+
+SWEEP ?= small
+sweep: setup ## Try many values at once, on Ray (SWEEP=solvers: a file of sweeps/)
+	.venv/bin/python -m flows.sweep $(SWEEP) $(ARGS)
+
+recipe-table: setup ## Repeat the runs behind the claims of recipes/ (ARGS="fast-mlp --seeds 1 2": some of them)
+	.venv/bin/python -m benchmarks.recipes $(ARGS)
 
 format: setup ## Format the code and apply safe lint fixes
 	ruff check --fix .
@@ -62,28 +110,32 @@ clean: ## Remove what the pipeline and the tools made; data/raw, DVC's cache and
 	rm -rf .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-COMPILE := uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --quiet
+COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --quiet
 CUDA_PACKAGES := cuda-bindings cuda-toolkit nvidia-cudnn-cu13 nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvshmem-cu13 triton
+names = $$(sed -nE 's/^([a-z0-9._-]+).*==.*/--no-emit-package \1/p' $(1))
 lock: setup ## Resolve pyproject.toml into the lock files (ARGS=--upgrade: newer versions)
 	$(COMPILE) $(ARGS) -o requirements.lock
+	$(COMPILE) $(ARGS) --extra dev --constraints requirements.lock $(call names,requirements.lock) -o requirements-dev.lock
+	$(COMPILE) $(ARGS) --extra openvino --extra opencv --constraints requirements.lock \
+		$(call names,requirements.lock) -o requirements-runtimes.lock
 	$(COMPILE) --constraints requirements.lock \
 		--excludes <(printf '%s\n' $(CUDA_PACKAGES) onnxruntime-gpu) \
 		--overrides <(grep -o '^onnxruntime==[^ ]*' requirements.lock) \
-		--no-emit-package torch --no-emit-package torchvision --no-annotate -o requirements-cpu.lock
+		--no-emit-package torch --no-annotate -o requirements-cpu.lock
 	@! grep -E '^(cuda|nvidia|onnxruntime-gpu|triton)' requirements-cpu.lock || \
 		{ echo 'requirements-cpu.lock: the packages above are for CUDA: add them to CUDA_PACKAGES.'; exit 1; }
 
 # Run once per lock file. An interrupted run is taken up again: `.variant` says that the environment itself is whole,
 # and a package without RECORD, the last file pip writes, is one that pip would wrongly take for installed.
-$(INSTALLED): $(LOCK)
+$(INSTALLED): $(LOCK) requirements-dev.lock
 	@test -n '$(LOCK)' || { echo 'VARIANT=$(VARIANT) is unknown: use default or cpu.'; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || \
 		{ echo 'Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is not one (choose with make PYTHON=…).'; exit 1; }
 	@test "$$(cat .venv/.variant 2>/dev/null)" = $(VARIANT) || \
 		{ $(PYTHON) -m venv --clear .venv; echo $(VARIANT) > .venv/.variant; }
 	@for info in .venv/lib/python*/site-packages/*.dist-info; do test -f "$$info/RECORD" || rm -rf "$$info"; done
-	@echo 'Installing $(LOCK) into .venv: this takes some minutes ($(SIZE_$(VARIANT)) to download).'
-	$(PIP_INSTALL) --require-hashes -r $(LOCK)
+	@echo 'Installing $(LOCK) and requirements-dev.lock into .venv: this takes some minutes ($(SIZE_$(VARIANT)) to download).'
+	$(PIP_INSTALL) --require-hashes -r $(LOCK) -r requirements-dev.lock
 	$(INSTALL_TORCH_$(VARIANT))
 	@.venv/bin/python -m pip check
 	@touch $@

@@ -69,9 +69,11 @@ def check_statistics(images: NDArray[np.uint8], mean: float, std: float) -> None
 
 def normalize(images: NDArray[np.uint8], mean: float, std: float) -> NDArray[np.float32]:
     """(x/255 - mean)/std as float32 [n, 1, 28, 28], in float32 and this order, as the ONNX graph does."""
-    # Only 256 different grey values exist: compute those, then look up.
-    table = (np.arange(256, dtype=np.float32) / np.float32(255) - np.float32(mean)) / np.float32(std)
-    return table[images].reshape(-1, 1, 28, 28)
+    values = images.astype(np.float32)
+    values /= np.float32(255)
+    values -= np.float32(mean)
+    values /= np.float32(std)
+    return values.reshape(-1, 1, 28, 28)
 
 
 def split(data: Dataset, size: int, seed: int) -> tuple[Dataset, Dataset]:
@@ -83,6 +85,8 @@ def split(data: Dataset, size: int, seed: int) -> tuple[Dataset, Dataset]:
     total = len(data.labels)
     if size >= total:
         raise DataError(f"normalize.validation_size is {size:,}; there are only {total:,} training images")
+    if size == 0:
+        return data, data.subset(np.arange(0))
     chosen = np.zeros(total, dtype=bool)
     chosen[np.random.default_rng(seed).permutation(total)[:size]] = True
     return data.subset(np.flatnonzero(~chosen)), data.subset(np.flatnonzero(chosen))

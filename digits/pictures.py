@@ -1,15 +1,19 @@
 """Pictures of results, as PNG files whose bytes depend on the results alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 INK, WRONG = "#1f2937", "#b91c1c"
+# Okabe and Ito's, which the colour-blind can tell apart.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LINES = ("-", "--", ":")
 
 
 def mistakes(
@@ -58,6 +62,36 @@ def confusion(matrix: NDArray[np.int64], title: str, path: Path) -> None:
     axes.set_yticks(range(10))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    _save(figure, path)
+
+
+def learning_curves(curves: Mapping[str, Sequence[Sequence[float]]], path: Path) -> None:
+    """Accuracy (0 to 1) after each epoch: for each name the mean over its lists, and their range as a band.
+
+    The scale is that of the logarithm of the error, so that good ones can be told apart.
+    """
+    figure = Figure(figsize=(9, 5.6), layout="constrained")
+    axes: Axes = figure.subplots()
+    for number, (name, lists) in enumerate(curves.items()):
+        epochs = max(map(len, lists))
+        errors = np.array([[*np.subtract(1, seeds), *[np.nan] * (epochs - len(seeds))] for seeds in lists])
+        errors = np.maximum(errors, 1e-4)
+        x = np.arange(1, epochs + 1)
+        color, line = COLORS[number % len(COLORS)], LINES[number // len(COLORS) % len(LINES)]
+        mean, low, high = (of(errors, axis=0) for of in (np.nanmean, np.nanmin, np.nanmax))
+        axes.plot(x, mean, line, color=color, marker="o", markersize=3, label=f"{name}  {1 - mean[-1]:.2%}")
+        axes.fill_between(x, low, high, color=color, alpha=0.15, lw=0)
+    axes.set_yscale("log")
+    axes.invert_yaxis()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - 100 * error:.4g} %"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="epoch", ylabel="accuracy on the validation images")
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    if curves:
+        figure.legend(loc="outside right upper", frameon=False, title="mean after the last epoch")
     _save(figure, path)
 
 

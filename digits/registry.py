@@ -6,7 +6,7 @@ also where nothing is trained, so their files import torch only inside their met
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,19 +20,27 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-T = TypeVar("T", bound=Section)
+T = TypeVar("T")
 
 
 def discover(package: str, base: type[T]) -> Mapping[str, type[T]]:
     """The subclass of `base` that each file of `package` defines, under the file's name, sorted by name."""
-    choices: dict[str, type[T]] = {}
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        members = vars(importlib.import_module(f"{package}.{module.name}")).values()
-        own = [m for m in members if isinstance(m, type) and issubclass(m, base) and m is not base]
-        if len(own) != 1:
-            raise TypeError(f"{package}.{module.name} must define one {base.__name__}, not {len(own)}")
-        choices[module.name] = own[0]
-    return dict(sorted(choices.items()))
+    names = file_names(importlib.import_module(package).__path__)
+    return {name: only_class(f"{package}.{name}", base) for name in names}
+
+
+def file_names(folders: Iterable[str]) -> list[str]:
+    """What discover finds there, without importing any: all modules whose names begin with no underscore."""
+    return sorted(m.name for m in pkgutil.iter_modules(folders) if not m.name.startswith("_"))
+
+
+def only_class(module: str, base: type[T]) -> type[T]:
+    """The one subclass of `base` that a module defines itself."""
+    members = vars(importlib.import_module(module)).values()
+    own = [m for m in members if isinstance(m, type) and issubclass(m, base) and m.__module__ == module]
+    if len(own) != 1:
+        raise TypeError(f"{module} must define one {base.__name__}, not {len(own)}")
+    return own[0]
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class SideBySide:
         return core_schema.typed_dict_schema(fields, extra_behavior="forbid", strict=True)
 
 
-def one_of(choices: Mapping[str, object]) -> AfterValidator:
+def one_of(choices: Collection[str]) -> AfterValidator:
     """Annotates a name that must be one of these."""
 
     def check(name: str) -> str:

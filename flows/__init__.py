@@ -1,6 +1,6 @@
 """When and where stages run: Prefect over DVC. Knows stage names, and neither torch nor what a stage does."""
 
-from flows.settings import set_defaults
+import os
 
-# Prefect reads its environment once, on import, which comes after this.
-set_defaults()
+# Without it, Prefect looks for its makers' servers at every start. It reads this when it is imported.
+os.environ.setdefault("DO_NOT_TRACK", "1")

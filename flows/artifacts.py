@@ -66,10 +66,15 @@ def _publish_metrics(file: Path) -> None:
     create_table_artifact(table, key="metrics", description="Of the model on the test images")
 
 
-def _publish_mistakes(file: Path) -> None:
+def publish_picture(file: Path, key: str, description: str) -> None:
+    """Publish a PNG file as an artifact of the current run."""
     # A browser cannot read this machine's files, and the newer UI cleans data addresses out of Markdown.
     address = "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode("ascii")
-    create_image_artifact(address, key="mistakes", description="The test images the model gets most wrong")
+    create_image_artifact(address, key=key, description=description)
+
+
+def _publish_mistakes(file: Path) -> None:
+    publish_picture(file, "mistakes", "The test images the model gets most wrong")
 
 
 def _publish_parity(file: Path) -> None:

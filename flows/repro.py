@@ -3,68 +3,95 @@
 Most stages load PyTorch for longer than they work. So each command runs in a fork of this process, and a
 stage `python -m MODULE` in a fork of that; while one works, this process loads the libraries that the next
 will need. Only libraries are loaded ahead: the project's own modules are read when the stage runs, as DVC
-hashes them. After each command comes END with its exit code.
+hashes them. After each command comes END with its exit code. Arguments: settings as JSON, then, optionally, a
+single command. The settings are `containers`, null or the fields of a `ContainerRunner`; `pull`, whether
+outputs of stages that have run elsewhere are taken from the remote; and `secrets`, the names of environment
+variables that are for DVC alone.
 """
 
 import gc
 import importlib
 import json
 import os
-import re
-import runpy
+import select
 import signal
 import sys
-import traceback
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any
 
 gc.disable()  # in this process, which makes nothing but what stays
 
+import dvc.stage.cache  # type: ignore[import-untyped]  # noqa: E402
 import dvc.stage.run  # type: ignore[import-untyped]  # noqa: E402
+import dvc.utils.serialize._yaml  # type: ignore[import-untyped]  # noqa: E402
 from dvc.cli import main  # type: ignore[import-untyped]  # noqa: E402
+from dvc.cli.parser import get_main_parser  # type: ignore[import-untyped]  # noqa: E402
 from dvc.exceptions import DvcException  # type: ignore[import-untyped]  # noqa: E402
 from dvc.repo import Repo  # type: ignore[import-untyped]  # noqa: E402
 from dvc.stage.exceptions import StageCmdFailedError  # type: ignore[import-untyped]  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from flows import lock_file  # noqa: E402
+from flows.run_cache import RunCache  # noqa: E402
+from flows.runners import Runner  # noqa: E402
+from flows.runners.process import ProcessRunner, end_with, ended, fork  # noqa: E402
+
+sys.path.pop(0)  # the workspace's own code is for its stages to load
 
 END = "\x1e"
 # What each command leaves time for. `stages` says how PyTorch's libraries are to be loaded.
 AHEAD = [
     ["stages", "torch"],
     ["safetensors.torch", "onnxruntime", "matplotlib.figure"],
-    ["onnxscript", "torch._dynamo"],
+    ["onnxscript.function_libs.torch_lib.ops", "torch._dynamo", "torch.export._trace"],
 ]
 FORKS = sys.platform == "linux"  # elsewhere it is not reliable
 
-run_in_shell = dvc.stage.run._run
 at_work: list[int] = []
 interrupted: list[bool] = []
 
 
-def serve() -> None:
+def serve(settings: str) -> None:
     """Run the commands of standard input one after the other, until it ends."""
     commands = os.fdopen(os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a stage has nothing to read
     signal.signal(signal.SIGINT, interrupt)
+    chosen = json.loads(settings)
     if FORKS:
-        dvc.stage.run._run = run
+        configure(chosen)
     with suppress(DvcException), Repo() as repo:
-        len(repo.index.stages)  # only to load what every command needs; each reads the files anew
+        # Only to load what every command needs; each reads the files anew.
+        len(repo.index.stages)
+        get_main_parser()
     for line in commands:
         arguments = json.loads(line)
         if FORKS:
             at_work.append(fork(partial(main, arguments)))
-            for name in AHEAD.pop(0) if AHEAD else []:
+            for name in AHEAD.pop(0) if AHEAD and not chosen["containers"] else []:
                 load(name)
         else:
-            command = [sys.executable, "-m", "dvc", *arguments]
+            command = [sys.executable, "-P", __file__, settings, line]
             at_work.append(os.posix_spawn(sys.executable, command, os.environ))
+        if FORKS:
+            attend(at_work[0], commands.fileno())
         code = ended(at_work[0])
         at_work.clear()
         if interrupted:
             break
         print(f"{END}{code}", flush=True)
+
+
+def attend(child: int, commands: int) -> None:
+    """Return when `child` has ended; should the guard die, whose end closes `commands`, end all of this."""
+    descriptor = os.pidfd_open(child)
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    poll.register(commands, 0)  # of a pipe, the end is told in any case
+    if any(number == commands for number, _ in poll.poll()):
+        os.killpg(0, signal.SIGKILL)
+    os.close(descriptor)
 
 
 def interrupt(*_: object) -> None:
@@ -74,64 +101,27 @@ def interrupt(*_: object) -> None:
     interrupted.append(True)
 
 
-def run(executable: str, command: str, **kwargs: Any) -> None:
-    """As DVC's own, but a Python module runs in a fork of this process."""
-    module = re.fullmatch(r"python -m ([\w.]+)", command)
-    if not module:
-        run_in_shell(executable, command, **kwargs)
+def configure(settings: dict[str, Any]) -> None:
+    """Let DVC use our run cache and parser, and run stages through a runner instead of a shell of its own."""
+    dvc.utils.serialize._yaml.parse_yaml_for_update = lock_file.parse_for_update
+    RunCache.remote = settings["pull"]
+    dvc.stage.cache.StageCache = RunCache
+    runner: Runner = ProcessRunner()
+    if settings["containers"]:
+        from flows.runners.container import ContainerRunner  # Docker's library is not for everyone
+
+        runner = ContainerRunner.model_validate(settings["containers"])
+    elif not FORKS:
         return
-    child = fork(partial(run_module, module[1], kwargs["cwd"], kwargs["env"]))
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage hears it, DVC waits for its end
-    try:
-        code = ended(child)
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if code:
-        raise StageCmdFailedError(command, code)
 
+    def run(_executable: str, command: str, **kwargs: Any) -> None:
+        environment = {
+            name: value for name, value in kwargs["env"].items() if name not in settings["secrets"]
+        }
+        if code := runner.run(command, kwargs["cwd"], environment):
+            raise StageCmdFailedError(command, code)
 
-def run_module(name: str, folder: str, environment: dict[str, str]) -> None:
-    """As `python -m NAME` in this folder with this environment."""
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    sys.path.insert(0, folder)
-    sys.argv = [name]
-    gc.enable()
-    runpy.run_module(name, run_name="__main__", alter_sys=True)
-
-
-def fork(function: Callable[[], object]) -> int:
-    """Call `function` in a fork, which ends as a Python program would; return the process number."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    gc.freeze()
-    child = os.fork()
-    if not child:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        end_with(function)
-    return child
-
-
-def end_with(function: Callable[[], object]) -> NoReturn:
-    code: object = 1
-    try:
-        code = function() or 0
-    except SystemExit as end:
-        code = end.code or 0
-    except BaseException:
-        traceback.print_exc()
-    if not isinstance(code, int):
-        print(code, file=sys.stderr)
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def ended(child: int) -> int:
-    """The exit code of a fork, negative for a signal."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    dvc.stage.run._run = run
 
 
 def load(name: str) -> None:
@@ -143,5 +133,8 @@ def load(name: str) -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    if len(sys.argv) > 2:
+        configure(json.loads(sys.argv[1]))
+        end_with(partial(main, json.loads(sys.argv[2])))
+    serve(sys.argv[1])
     os._exit(130 if interrupted else 0)  # without taking everything down piece by piece

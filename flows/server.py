@@ -18,7 +18,13 @@ import urllib.error
 import urllib.request
 
 # As Prefect's own temporary server: no pages, only the services that a single run needs.
-ENVIRONMENT = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+ENVIRONMENT = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+START_SECONDS = 300.0  # the first start on an empty Prefect home creates the database
 STOP_SECONDS = 10.0
 
 
@@ -45,7 +51,7 @@ class EmbeddedServer:
         # Runs last, for Prefect sends what is left to send in an exit handler of its own, which is newer.
         atexit.register(self.stop)
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float = START_SECONDS) -> None:
         """Return when the server answers.
 
         Raises:
@@ -75,11 +81,12 @@ class EmbeddedServer:
 
 def serve(descriptor: int) -> None:
     """Serve on an open socket until the standard input ends."""
-    gc.disable()  # while everything is loaded
+    gc.disable()  # while everything is loaded; what Prefect collects by itself finds nothing to look through
     threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     import uvicorn
     from prefect.server.api.server import create_app
 
+    gc.freeze()
     application = create_app()
     gc.freeze()
     gc.enable()

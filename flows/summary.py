@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.artifacts import METRICS, MISTAKES, PARITY, read_json
-from flows.workspace import StageResult
+from flows.transcript import StageResult
 
 FILES = {
     "model": Path("models/model.safetensors"),
@@ -15,6 +15,7 @@ FILES = {
     "mistakes": MISTAKES,
     "training": Path("reports/training.csv"),
     "parity": PARITY,
+    "page": Path("reports/page/index.html"),
 }
 
 

@@ -1,76 +1,85 @@
 """A DVC workspace: what is stale in it, and running one of its stages where it can be watched and stopped."""
 
-import fcntl
 import json
 import os
-import re
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, NamedTuple, TypeVar
 
 from dvc.exceptions import DvcException  # type: ignore[import-untyped]
+from dvc.lock import LockError  # type: ignore[import-untyped]
 from dvc.repo import Repo  # type: ignore[import-untyped]
+
+from digits import locking
+from flows import leftovers
+from flows.transcript import Log, Outcome, StageResult, Transcript
+
+if TYPE_CHECKING:
+    from flows.runners.container import ContainerRunner
 
 GUARD = Path(__file__).with_name("guard.py")
 REPRO = Path(__file__).with_name("repro.py")
 END = b"\x1e"  # see there
-LAST_LINES = 10
-ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours and cursor movements
-# What DVC says after a stage to a person at a terminal.
-HINTS = (
-    "Updating lock file",
-    "Generating lock file",
-    "To track the changes with git, run:",
-    "\tgit add ",
-    "To enable auto staging, run:",
-    "\tdvc config core.autostage",
-    "Use `dvc push`",
-)
+LOCK = Path(".dvc/tmp/pipeline.lock")
+BUSY_SECONDS = 600.0  # how long another `dvc` may keep what is needed here
 
-Log = Callable[[str], None]
+T = TypeVar("T")
 
 
 class WorkspaceError(Exception):
     """The workspace cannot be read, or a stage is not in it; `str` is one line for the user."""
 
 
-class Outcome(StrEnum):
-    """How a stage ended."""
+class ModelArtifact(NamedTuple):
+    """A model as `dvc.yaml` declares it."""
 
-    RAN = "ran"
-    UP_TO_DATE = "up to date"
-    RESTORED = "restored from cache"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class StageResult:
-    """How a stage ended, after how many seconds, and, where it failed, what it said last."""
-
-    stage: str
-    outcome: Outcome
-    seconds: float
-    last_lines: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.stage}: {self.outcome}, {self.seconds:.1f} s"
+    name: str
+    path: Path
+    description: str
 
 
+class _Declared(NamedTuple):
+    """What `dvc.yaml` says."""
+
+    stages: Sequence[str]
+    model: ModelArtifact | None
+
+    @classmethod
+    def read(cls, repo: Repo) -> "_Declared":
+        stages = [stage.addressing for stage in repo.stage.load_file("dvc.yaml")]
+        artifacts = repo.artifacts.read().get("dvc.yaml", {}).items()
+        models = (
+            ModelArtifact(name, Path(artifact.path), artifact.desc or "")
+            for name, artifact in artifacts
+            if artifact.type == "model"
+        )
+        return cls(stages, next(models, None))
+
+
+@dataclass
 class Workspace:
-    """The directory of a `dvc.yaml`. To be used from the main thread, as DVC is not safe in others."""
+    """The directory of a `dvc.yaml`, its stages run as processes or in containers.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._lock: int | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+    To be used from the main thread, as DVC is not safe in others.
+    """
+
+    root: Path
+    containers: "ContainerRunner | None" = None
+    pull: bool = False
+    """Whether outputs of stages that have run elsewhere are taken from the remote."""
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Environment variables for the remote."""
+    tell: Log = print
+    """Told for whom this one waits."""
+    _lock: int | None = field(default=None, init=False)
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def stage_names(self) -> list[str]:
         """The stages in the order of `dvc.yaml`.
@@ -78,18 +87,32 @@ class Workspace:
         Raises:
             WorkspaceError: there is no `dvc.yaml`, or it is not valid.
         """
-        with self._repo() as repo:
-            return [stage.addressing for stage in repo.stage.load_file("dvc.yaml")]
+        return list(self._declared.stages)
 
     def stale(self, stages: Sequence[str]) -> list[str]:
         """Those of `stages` that would run again, seen on their own: stale earlier stages do not count.
 
         Raises:
-            WorkspaceError: DVC cannot tell, for example because another `dvc` is at work.
+            WorkspaceError: DVC cannot tell.
         """
-        with self._repo() as repo:
-            status = repo.status(targets=list(stages)) if stages else {}
-            return [stage for stage in stages if stage in status]
+        # For several targets DVC reads dvc.yaml and dvc.lock anew for each.
+        targets = list(stages) if len(stages) == 1 else None
+        status = self._ask(lambda repo: repo.status(targets)) if stages else {}
+        return [stage for stage in stages if stage in status]
+
+    def remote(self) -> str | None:
+        """The name of the default remote, if the user has configured one."""
+        name: str | None = self._ask(lambda repo: repo.config["core"].get("remote"))
+        return name
+
+    def model(self) -> ModelArtifact | None:
+        """The model that `dvc.yaml` declares under `artifacts`, if there is one."""
+        return self._declared.model
+
+    @cached_property
+    def _declared(self) -> "_Declared":
+        # Read once, for DVC takes a fifth of a second each time, and a run keeps to the stages it began with.
+        return self._ask(_Declared.read)
 
     def run(
         self, stage: str, log: Log, *, force: bool = False, time_limit: float | None = None
@@ -103,55 +126,82 @@ class Workspace:
         if not force and not self.stale([stage]):
             return StageResult(stage, Outcome.UP_TO_DATE, time.monotonic() - started)
         command = ["repro", "--single-item", *(["--force"] if force else []), stage]
-        transcript = _Transcript(stage, log)
-        timed_out = threading.Event()
-        code = self._watch(command, transcript, time_limit, timed_out)
-        seconds = time.monotonic() - started
+        leftovers.keep_lock_file(self.root)
+        result = self.dvc(command, log, stage=stage, time_limit=time_limit)
+        leftovers.forget_lock_file(self.root)
+        return result
+
+    def dvc(
+        self, command: Sequence[str], log: Log, *, stage: str = "", time_limit: float | None = None
+    ) -> StageResult:
+        """Run a command of DVC, about `stage` if given; wait where another `dvc` keeps what it needs."""
+        started = time.monotonic()
+        while True:
+            transcript = Transcript(stage, log)
+            timed_out = threading.Event()
+            code = self._watch(list(command), transcript, time_limit, timed_out)
+            if not (code and transcript.busy and time.monotonic() - started < BUSY_SECONDS):
+                break
+            log("waiting for its end")
+            time.sleep(2)
+        lines: tuple[str, ...] = ()
         if timed_out.is_set():
-            message = f"error: {stage} was stopped at its time limit of {time_limit:g} seconds"
-            return StageResult(stage, Outcome.FAILED, seconds, (*transcript.last_lines(), message))
-        if code != 0:
+            message = f"error: {stage or command[0]} was stopped at its time limit of {time_limit:g} seconds"
+            lines = (*transcript.last_lines(), message)
+        elif code != 0:
             lines = transcript.last_lines() or (f"dvc ended with exit code {code} and said nothing",)
-            return StageResult(stage, Outcome.FAILED, seconds, lines)
-        return StageResult(stage, transcript.outcome, seconds)
+        outcome = Outcome.FAILED if lines else transcript.outcome
+        return StageResult(stage or command[0], outcome, time.monotonic() - started, lines)
 
     @contextmanager
     def lock(self, log: Log) -> Iterator[None]:
-        """Keep other pipelines out of this workspace; wait for one at work. A dying process unlocks, too."""
-        path = self.root / ".dvc" / "tmp" / "pipeline.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                log(f"{file.read() or 'Another pipeline'} is at work in this workspace; waiting for its end.")
-                fcntl.flock(file, fcntl.LOCK_EX)
-            file.truncate(0)
-            began = time.strftime("%Y-%m-%d %H:%M:%S")
-            file.write(f"The pipeline of process {os.getpid()} on {socket.gethostname()}, since {began},")
-            file.flush()
-            self._lock = file.fileno()
+        """Be alone in this workspace; wait for whoever is at work in it. A dying process unlocks, too."""
+        ahead = _ahead.pop(self.root, None)
+        with ahead.file if ahead else locking.take(self.root / LOCK, _myself(), log) as file:
+            leftovers.mend(self.root, log)
+            if self.containers:
+                self.containers.remove_left(str(self.root))
+            self._lock, self._process = file.fileno(), ahead.process if ahead else None
             try:
                 yield
             finally:
                 self._lock = None
                 self._stop()
 
+    @contextmanager
+    def ahead(self) -> Iterator[None]:
+        """Load DVC while something is waited for, unless somebody is at work; `lock` goes on from there."""
+        with suppress(locking.BusyError):
+            file = locking.take(self.root / LOCK, _myself())
+            _ahead[self.root] = _Ahead(file, self._start(file.fileno()))
+        try:
+            yield
+        finally:
+            if unused := _ahead.pop(self.root, None):
+                with unused.file:
+                    _stop(unused.process)
+
+    def mend(self, log: Log) -> None:
+        """Mend what a killed run has left, unless somebody is at work, who has done so."""
+        with suppress(locking.BusyError), locking.take(self.root / LOCK, _myself()):
+            leftovers.mend(self.root, log)
+
     def _watch(
         self,
         command: list[str],
-        transcript: "_Transcript",
+        transcript: Transcript,
         time_limit: float | None,
         timed_out: threading.Event,
     ) -> int:
-        process = self._process = self._process or self._start()
+        if self._process and self._process.args[-1] != self._settings():  # type: ignore[index]
+            self._stop()
+        process = self._process = self._process or self._start(self._lock)
         assert process.stdin is not None
         assert process.stdout is not None
 
         def at_limit() -> None:
             timed_out.set()
-            process.stdin.close()  # type: ignore[union-attr]
+            _close_input(process)
 
         timer = threading.Timer(time_limit or 0, at_limit)
         timer.daemon = True
@@ -170,74 +220,77 @@ class Workspace:
                     break
         finally:
             timer.cancel()
-            # Kept for the next stage only where nobody else can want it, and where all is well.
-            if code is None or self._lock is None or timed_out.is_set():
+            # Kept for the next stage only where nobody else can want it, and where all is well: the stage of
+            # a `dvc` that was killed may live on.
+            if code != 0 or self._lock is None or timed_out.is_set():
                 self._stop()
         return process.returncode or 1 if code is None else code
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _settings(self) -> str:
+        containers = self.containers.model_dump() if self.containers else None
+        return json.dumps({"containers": containers, "pull": self.pull, "secrets": sorted(self.credentials)})
+
+    def _start(self, lock: int | None) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(GUARD), sys.executable, "-P", str(REPRO)],
+            [sys.executable, "-I", "-S", str(GUARD), sys.executable, "-P", str(REPRO), self._settings()],
             cwd=self.root,
-            env=_environment(),
+            env=_environment() | dict(self.credentials) | ({} if lock is None else {locking.HELD: "1"}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             # The guard holds the lock too, so that nobody enters while it still stops what a dead flow left.
-            pass_fds=() if self._lock is None else (self._lock,),
+            pass_fds=() if lock is None else (lock,),
         )
 
     def _stop(self) -> None:
         process, self._process = self._process, None
         if process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.close()
-            process.wait()
-            process.stdout.close()
+            _stop(process)
 
-    @contextmanager
-    def _repo(self) -> Iterator[Repo]:
-        try:
-            with Repo(str(self.root)) as repo:
-                yield repo
-        except DvcException as error:
-            raise WorkspaceError(" ".join(str(error).split())) from error
+    def _ask(self, question: Callable[[Repo], T]) -> T:
+        deadline, told = time.monotonic() + BUSY_SECONDS, False
+        while True:
+            try:
+                with Repo(str(self.root)) as repo:
+                    return question(repo)
+            except LockError as error:
+                message = " ".join(str(error).split()).partition(" If there are no processes")[0]
+                if time.monotonic() > deadline:
+                    raise WorkspaceError(message) from error
+                if not told:
+                    self.tell(f"{message}; waiting for its end")
+                    told = True
+                time.sleep(1)
+            except (DvcException, OSError) as error:
+                raise WorkspaceError(" ".join(str(error).split())) from error
 
 
-class _Transcript:
-    """Takes DVC's output line by line, and keeps what tells how it went."""
+class _Ahead(NamedTuple):
+    """What `Workspace.ahead` has begun."""
 
-    def __init__(self, stage: str, log: Log) -> None:
-        self.outcome = Outcome.RAN
-        self._stage = stage
-        self._log = log
-        self._stage_speaks = False
-        self._lines: deque[str] = deque(maxlen=LAST_LINES + 1)
+    file: IO[str]
+    process: subprocess.Popen[bytes]
 
-    def add(self, raw: bytes) -> None:
-        text = ESCAPES.sub("", raw.decode(errors="replace")).rstrip()
-        line = text.rsplit("\r", 1)[-1]  # the last state of a progress bar
-        if not line or line.startswith(HINTS):
-            return
-        self._log(line)
-        if self._stage_speaks:
-            self._lines.append(line)
-        elif line.startswith("> "):
-            self._stage_speaks = True
-            self._lines.clear()
-        elif line.startswith(f"Stage '{self._stage}' didn't change"):
-            self.outcome = Outcome.UP_TO_DATE
-        elif line.startswith(f"Stage '{self._stage}' is cached"):
-            self.outcome = Outcome.RESTORED
-        else:
-            self._lines.append(line)
 
-    def last_lines(self) -> tuple[str, ...]:
-        # DVC closes with a line that repeats the command; the stage's own words matter more if there are any.
-        own = [line for line in self._lines if not line.startswith("ERROR: failed to reproduce")]
-        return tuple((own if self._stage_speaks and own else list(self._lines))[-LAST_LINES:])
+_ahead: dict[Path, _Ahead] = {}
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    _close_input(process)
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+def _close_input(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):  # it is dead, and what was written last is still here
+        process.stdin.close()
+
+
+def _myself() -> locking.Holder:
+    return locking.Holder.process("the pipeline", os.getpid())
 
 
 def _environment() -> dict[str, str]:

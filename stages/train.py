@@ -2,68 +2,113 @@
 
 import csv
 import dataclasses
-import hashlib
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
 
-from digits import devices, model_file
-from digits.files import replacing, sha256
-from digits.parameters import Parameters
+from digits import devices, distributed, model_file
+from digits.errors import DigitsError
+from digits.files import code_sha256, replacing, sha256
+from digits.parameters import NO_TEACHER, Parameters
+from digits.streaming import Stream, require_room
 from digits.training import Checkpoint, Examples, train
 from digits.training_state import Interval
 from stages.command import run
 
 NORMALIZED = Path("data/normalized")
+TRAIN = NORMALIZED / "train.safetensors"
 MODEL = Path("models/model.safetensors")
 TRAINING = Path("reports/training.csv")
 CHECKPOINT = Path("models/.training.part")
+TEACHERS = Path("teachers")
 
 
 def write_history(rows: list[Interval], path: Path) -> None:
     with replacing(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(field.name for field in dataclasses.fields(Interval))
+        names = [field.name for field in dataclasses.fields(Interval) if field.name != "terms"]
+        writer.writerow([*names, *(f"loss.{name}" for name in rows[0].terms)])
         for row in rows:
-            writer.writerow(f"{v:.6g}" if isinstance(v, float) else v for v in dataclasses.astuple(row))
+            values = [*(getattr(row, name) for name in names), *row.terms.values()]
+            writer.writerow(f"{value:.6g}" if isinstance(value, float) else value for value in values)
 
 
 def read_examples(name: str, device: torch.device) -> tuple[Examples, float, float]:
-    tensors = load_file(NORMALIZED / f"{name}.safetensors", device=str(device))
+    path = NORMALIZED / f"{name}.safetensors"
+    require_room(path, device)
+    tensors = load_file(path, device=str(device))
     return Examples(tensors["images"], tensors["labels"]), tensors["mean"].item(), tensors["std"].item()
 
 
-def identity(made_from: dict[str, Any], data_sha256: str, device: torch.device) -> dict[str, str]:
+def read_training(stream: bool, device: torch.device) -> tuple[Examples | Stream, float, float]:
+    if not stream:
+        return read_examples("train", device)
+    images = Stream(TRAIN, device)
+    return images, images.tensors.mean, images.tensors.std
+
+
+def read_teacher(name: str, mean: float, std: float, device: torch.device) -> torch.nn.Module:
+    """Raises DigitsError where there is no such model, or one that takes other images."""
+    path = TEACHERS / name
+    if not path.exists():
+        raise DigitsError(f"train.teacher is {name!r}, but there is no {path}; copy a trained {MODEL} to it")
+    teacher = model_file.load(path)
+    if (teacher.mean, teacher.std) != (mean, std):
+        raise DigitsError(
+            f"{path} takes images normalized with mean {teacher.mean} and std {teacher.std}, but "
+            f"params.yaml has {mean} and {std}; train the teacher with these"
+        )
+    return teacher.net.to(device)
+
+
+def identity(
+    made_from: dict[str, Any], data_sha256: str, device: torch.device, processes: int
+) -> dict[str, str]:
     """Everything that decides where a training ends."""
-    files = sorted(path for folder in ("digits", "stages") for path in Path(folder).rglob("*.py"))
-    code = hashlib.sha256(b"".join(str(path).encode() + path.read_bytes() for path in files))
     return {
         "parameters": json.dumps(made_from),
         "data_sha256": data_sha256,
-        "code_sha256": code.hexdigest(),
+        "code_sha256": code_sha256(Path("digits"), Path("stages")),
         "torch": torch.__version__,
-        "device": str(device),
+        "device": device.type,
+        "processes": str(processes),
     }
 
 
 def main(parameters: Parameters) -> None:
-    device = devices.choose(parameters.train.device)
+    began = time.perf_counter()
+    ranks = distributed.join(parameters) if distributed.launched() else None
+    device = ranks.device if ranks else devices.choose(parameters.train.device)
     devices.make_deterministic(parameters.train.threads)
-    training, mean, std = read_examples("train", device)
+    training, mean, std = read_training(parameters.train.stream, device)
     validation, _, _ = read_examples("validation", device)
-    print(f"training on {device}: {len(training.labels):,} images, {len(validation.labels):,} for validation")
-    made_from = model_file.used_parameters(parameters)
+    kept_aside = validation if len(validation) else None
+    made_from, teacher = parameters.of_training, None
+    if (name := parameters.train.teacher) != NO_TEACHER:
+        teacher = read_teacher(name, mean, std, device)
+        made_from["distillation"]["teacher_sha256"] = sha256(TEACHERS / name)
+    this_one = partial(identity, made_from, device=device, processes=ranks.size if ranks else 1)
+    if ranks:
+        ranks.require_same(this_one(f"{TRAIN.stat().st_size:,} bytes"))
+        if not ranks.first:
+            train(parameters, training, kept_aside, lambda line: None, teacher=teacher, ranks=ranks)
+            ranks.leave()
+            return
+    together = f" in {ranks.size} processes" if ranks and ranks.size > 1 else ""
+    print(f"training on {device}{together}: {len(training):,} images, {len(validation):,} for validation")
     with ThreadPoolExecutor() as background:
-        data_sha256 = background.submit(sha256, NORMALIZED / "train.safetensors")
-        checkpoint = Checkpoint(
-            CHECKPOINT, lambda: identity(made_from, data_sha256.result(), training.images.device)
-        )
-        kept_aside = validation if len(validation.labels) else None
-        net, history = train(parameters, training, kept_aside, checkpoint=checkpoint)
+        data_sha256 = background.submit(sha256, TRAIN)
+        checkpoint = Checkpoint(CHECKPOINT, lambda: this_one(data_sha256.result()))
+        net, history = train(parameters, training, kept_aside, print, checkpoint, teacher, ranks)
+    if ranks:
+        ranks.leave()
+    print(f"{time.perf_counter() - began:.1f} s from reading the data to the last step")
     model = model_file.TrainedModel(net, mean, std, made_from, data_sha256.result())
     with replacing(MODEL) as temporary:
         model_file.save(model, temporary)
@@ -73,4 +118,4 @@ def main(parameters: Parameters) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, processes=True)

@@ -4,9 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from flows.workspace import Workspace
+
 ROOT = Path(__file__).resolve().parents[1]
+MakeWorkspace = Callable[[dict[str, object]], Workspace]
+"""Makes a small DVC project with these stages, in which the test then is."""
 
 
 class Project:
@@ -50,7 +55,7 @@ def stages_run(output: str) -> list[str]:
 
 
 def copy_project(target: Path, home: Path) -> Project:
-    """Copy the project as it is in the working tree into a repository of its own, raw data included."""
+    """Copy the project as it is in the working tree into its own repository, fetched files included."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -62,8 +67,9 @@ def copy_project(target: Path, home: Path) -> Project:
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
-    if (ROOT / "data/raw").is_dir():
-        shutil.copytree(ROOT / "data/raw", target / "data/raw", dirs_exist_ok=True)
+    for fetched in ("data/raw", "data/web_runtime"):
+        if (ROOT / fetched).is_dir():
+            shutil.copytree(ROOT / fetched, target / fetched, dirs_exist_ok=True)
     home.mkdir(exist_ok=True)
     project = Project(target, home)
     for key, value in (("user.name", "Tester"), ("user.email", "tester@example.com")):

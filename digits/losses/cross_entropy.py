@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from digits.losses import Loss
+from digits.losses import Loss, cross_entropy_gradient
 
 if TYPE_CHECKING:
     import torch
@@ -25,3 +25,6 @@ class CrossEntropy(Loss):
         if self.label_smoothing:
             loss = (1 - self.label_smoothing) * loss - self.label_smoothing * log_probabilities.mean()
         return loss
+
+    def gradient(self, log_probabilities: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return cross_entropy_gradient(log_probabilities, labels, self.label_smoothing)

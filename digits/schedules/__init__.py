@@ -1,22 +1,29 @@
-"""Learning-rate schedules, chosen by `train.schedule`."""
+"""Learning-rate schedules, chosen by `train.schedule`: pure functions of how far the training is."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+
+from pydantic import NonNegativeFloat
 
 from digits.registry import Section, discover
 
-if TYPE_CHECKING:
-    import torch
-
 
 class Schedule(Section):
-    """The values of one schedule."""
+    """The values of one schedule, and a warm-up before it."""
+
+    warmup: NonNegativeFloat
+    """Epochs in which the rate rises from 0 along a line; 0.5 is half an epoch."""
 
     @abstractmethod
-    def build(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
-        """The PyTorch scheduler of this optimizer; it is stepped once after each epoch."""
+    def at(self, done: float, epochs: int) -> float:
+        """What the solver's learning rate is multiplied with after `done` of `epochs` epochs."""
+
+    def factor(self, step: int, steps: int, epochs: int) -> float:
+        """Likewise in step `step` of `steps`, from 0; with the warm-up."""
+        done = step * epochs / steps
+        warm = min(1.0, (step + 1) * epochs / steps / self.warmup) if self.warmup else 1.0
+        return warm * self.at(done, epochs)
 
 
 SCHEDULES = discover(__name__, Schedule)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
+from pydantic import NonNegativeFloat, PositiveFloat, model_validator
 
-from digits.solvers import Solver
+from digits.solvers import Beta, Solver
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,7 @@ class SGD(Solver):
     """w ← w - lr·(∇L + weight_decay·w), with optional (Nesterov) momentum as in `torch.optim.SGD`."""
 
     lr: PositiveFloat
-    momentum: Annotated[float, Field(ge=0, lt=1)]
+    momentum: Beta
     nesterov: bool
     weight_decay: NonNegativeFloat
 

@@ -2,11 +2,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from digits.parameters import Parameters, read
 from tests.project import ROOT
 
 ReadWith = Callable[..., Parameters]
+
+torch.set_num_threads(1)  # test processes share the cores, and threads that wait for others take much time
 
 
 @pytest.fixture

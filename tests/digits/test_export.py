@@ -8,19 +8,31 @@ import torch
 
 from digits.classifier import Classifier
 from digits.export import ExportError, check, to_onnx
-from digits.models import FeedForwardNet
+from digits.models import FeedForwardNet, Model
+from digits.models.cnn import ConvolutionalNet
 
 METADATA = {"mean": "0.1307", "classes": "[]"}
 
 
-def make_classifier() -> Classifier:
+MODELS: dict[str, Model] = {
+    "mlp": FeedForwardNet(hidden_sizes=[5], dropout=0.2),
+    "cnn": ConvolutionalNet(channels=[4, 6], dropout=0.2),
+}
+
+
+def make_classifier(name: str) -> Classifier:
     torch.manual_seed(1)
-    return Classifier(FeedForwardNet(hidden_sizes=[5], dropout=0.2).build(), 0.1307, 0.3081).eval()
+    return Classifier(MODELS[name].build(), 0.1307, 0.3081).eval()
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def exported() -> bytes:
-    return bytes(to_onnx(make_classifier(), 20, METADATA).SerializeToString(deterministic=True))
+def exported(kind: str) -> bytes:
+    return bytes(to_onnx(make_classifier(kind), 20, METADATA).SerializeToString(deterministic=True))
 
 
 @pytest.fixture
@@ -28,26 +40,26 @@ def model(exported: bytes) -> onnx.ModelProto:
     return onnx.load_from_string(exported)
 
 
-def test_the_graph_computes_what_the_classifier_computes(model: onnx.ModelProto) -> None:
+def test_the_graph_computes_what_the_classifier_computes(kind: str, model: onnx.ModelProto) -> None:
     images = np.random.default_rng(1).integers(0, 256, (9, 1, 28, 28), dtype=np.uint8)
     (found,) = onnx.reference.ReferenceEvaluator(model).run(None, {"image": images})
     with torch.no_grad():
-        expected = make_classifier()(torch.from_numpy(images)).numpy()
+        expected = make_classifier(kind)(torch.from_numpy(images)).numpy()
     np.testing.assert_allclose(np.asarray(found), expected, rtol=0, atol=1e-5)
 
 
-def test_the_same_classifier_gives_the_same_bytes(exported: bytes) -> None:
-    assert to_onnx(make_classifier(), 20, METADATA).SerializeToString(deterministic=True) == exported
+def test_the_same_classifier_gives_the_same_bytes(kind: str, exported: bytes) -> None:
+    assert to_onnx(make_classifier(kind), 20, METADATA).SerializeToString(deterministic=True) == exported
 
 
 @pytest.mark.parametrize("opset", [18, 23])
 def test_the_opset_is_the_one_asked_for(opset: int) -> None:
-    assert to_onnx(make_classifier(), opset, {}).opset_import[0].version == opset
+    assert to_onnx(make_classifier("mlp"), opset, {}).opset_import[0].version == opset
 
 
 def test_metadata_is_inside_and_no_path_is(model: onnx.ModelProto, exported: bytes) -> None:
     assert {entry.key: entry.value for entry in model.metadata_props} == METADATA
-    for trace in (b".py", b"site-packages", b"digits/", b"FeedForward"):
+    for trace in (b".py", b"site-packages", b"digits/", b"FeedForward", b"Convolution"):
         assert trace not in exported
 
 

@@ -5,14 +5,14 @@ import safetensors.torch
 import torch
 
 from digits import model_file
-from digits.model_file import ModelFileError, TrainedModel, used_parameters
+from digits.model_file import ModelFileError, TrainedModel
 from tests.digits.conftest import ReadWith
 
 
 @pytest.fixture
 def model(read_with: ReadWith) -> TrainedModel:
     parameters = read_with({"models.mlp.hidden_sizes": [6]})
-    return TrainedModel(parameters.model.build(), 0.1307, 0.3081, used_parameters(parameters), "ab" * 32)
+    return TrainedModel(parameters.model.build(), 0.1307, 0.3081, parameters.of_training, "ab" * 32)
 
 
 def test_a_model_comes_back_as_it_was(model: TrainedModel, tmp_path: Path) -> None:
@@ -32,7 +32,8 @@ def test_the_same_model_is_the_same_file(model: TrainedModel, tmp_path: Path) ->
 
 
 def test_only_what_was_chosen_is_named(model: TrainedModel) -> None:
-    assert set(model.parameters) == {"train", "models", "solvers", "losses", "schedules"}
+    sections = {"train", "models", "solvers", "losses", "schedules", "augmentation"}
+    assert set(model.parameters) == sections
     assert list(model.parameters["solvers"]) == ["sgd"]
     assert model.parameters["models"] == {"mlp": {"hidden_sizes": [6], "dropout": 0.2}}
 

@@ -4,6 +4,7 @@ from torch import nn
 
 from digits.dropout import Dropout
 from digits.models import FeedForwardNet
+from digits.models.cnn import ConvolutionalNet
 
 
 def test_the_default_network_is_that_of_the_tutorial() -> None:
@@ -45,3 +46,29 @@ def test_weights_come_from_the_seed() -> None:
         weights.append(model.build().state_dict()["hidden1.weight"])
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize("channels", [[3], [4, 8], [2, 4, 8, 16]])
+def test_a_convolutional_network_halves_the_image_in_each_block(channels: list[int]) -> None:
+    net = ConvolutionalNet(channels=channels, dropout=0.5).build().eval()
+    images = torch.randn(3, 1, 28, 28)
+    output = net(images)
+    assert output.shape == (3, 10)
+    torch.testing.assert_close(output.exp().sum(1), torch.ones(3))
+    side = net.layers(images).shape[2:]  # type: ignore[operator]
+    assert side == ({1: (14, 14), 2: (7, 7), 3: (4, 4), 4: (2, 2)}[len(channels)])
+    convolutions = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)]
+    assert [layer.out_channels for layer in convolutions] == [c for c in channels for _ in range(2)]
+
+
+def test_a_convolutional_network_learns_its_normalization_while_training_only() -> None:
+    torch.manual_seed(1)
+    net = ConvolutionalNet(channels=[3], dropout=0.0).build()
+    images = torch.randn(8, 1, 28, 28) + 2
+    before = {name: value.clone() for name, value in net.named_buffers()}
+    net.eval()(images)
+    assert all(torch.equal(value, before[name]) for name, value in net.named_buffers())
+    alone = net(images[:1])
+    torch.testing.assert_close(alone, net(images)[:1])
+    net.train()(images)
+    assert not any(torch.equal(value, before[name]) for name, value in net.named_buffers())

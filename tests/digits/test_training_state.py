@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from digits.parameters import Parameters
-from digits.training import Checkpoint, Examples, train
+from digits.solvers import SOLVERS
+from digits.training import Checkpoint, Source, train
 from digits.training_state import Interval
 from tests.digits.conftest import ReadWith
 from tests.digits.test_training import COUNT, SMALL, examples
@@ -16,10 +17,31 @@ DATA = examples(COUNT)
 KINDS: dict[str, dict[str, object]] = {
     "plain": {},
     "momentum": {"solvers.sgd.momentum": 0.9},
-    "adamw": {"train.solver": "adamw"},
     "step": {"train.schedule": "step", "train.solver": "adamw"},
     "bfloat16": {"train.precision": "bfloat16"},
+    "augmentation": {"augmentation.shift": 2.0, "augmentation.elastic": 1.0},
+    "cnn": {"train.model": "cnn", "train.solver": "adamw", "models.cnn.channels": [4, 6]},
+    "best": {
+        "train.keep": "best",
+        "train.patience": 1,
+        "normalize.validation_size": 1,
+        "solvers.sgd.lr": 0.1,
+    },
+    "teacher": {"distillation.weight": 2.0},
+    **{solver: {"train.solver": solver} for solver in SOLVERS},
 }
+
+
+def make_teacher() -> nn.Module:
+    """Always the same."""
+    linear = nn.Linear(784, 10)
+    with torch.no_grad():
+        for weights in linear.parameters():
+            weights.uniform_(-0.1, 0.1, generator=torch.Generator().manual_seed(1))
+    return nn.Sequential(nn.Flatten(), linear, nn.LogSoftmax(1))
+
+
+TEACHER = make_teacher()
 
 
 class Stopped(Exception):
@@ -31,7 +53,8 @@ def run(
     path: Path,
     stop_after: int = 0,
     identity: str = "this one",
-    data: Examples = DATA,
+    data: Source = DATA,
+    teacher: nn.Module | None = None,
 ) -> tuple[nn.Module, list[Interval], list[str]]:
     lines: list[str] = []
 
@@ -41,12 +64,12 @@ def run(
             raise Stopped
 
     checkpoint = Checkpoint(path, lambda: {"training": identity})
-    net, history = train(parameters, data, examples(20, seed=9), log, checkpoint)
+    net, history = train(parameters, data, examples(20, seed=9), log, checkpoint, teacher)
     return net, history, lines
 
 
 def assert_same(one: nn.Module, other: nn.Module) -> None:
-    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+    for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 
 
@@ -56,14 +79,16 @@ def test_a_stopped_training_ends_as_an_undisturbed_one(
     read_with: ReadWith, tmp_path: Path, kind: str, stops: list[int]
 ) -> None:
     parameters = read_with({**SMALL, **KINDS[kind]})
-    net, history, _ = run(parameters, tmp_path / "undisturbed")
+    teacher = TEACHER if kind == "teacher" else None
+    net, history, _ = run(parameters, tmp_path / "undisturbed", teacher=teacher)
     for stop in stops:
         with pytest.raises(Stopped):
-            run(parameters, tmp_path / "state", stop)
+            run(parameters, tmp_path / "state", stop, teacher=teacher)
         torch.manual_seed(999)
-    resumed, resumed_history, lines = run(parameters, tmp_path / "state")
+    resumed, resumed_history, lines = run(parameters, tmp_path / "state", teacher=teacher)
     assert lines[0] == f"going on after epoch {stops[-1]} of an interrupted training"
-    assert len(lines) == 1 + 3 - stops[-1], "finished epochs are not trained again"
+    trained = [line for line in lines if line.startswith("epoch ")]
+    assert len(trained) == 3 - stops[-1], "finished epochs are not trained again"
     assert_same(net, resumed)
     assert history == resumed_history
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

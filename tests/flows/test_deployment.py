@@ -1,141 +1,218 @@
-"""prefect.yaml on a real server, with a real worker: what is due runs, and two runs never overlap."""
+"""prefect.yaml on a real server, with real workers: what is due runs, and two runs never overlap."""
 
+import contextlib
 import json
 import os
-import shutil
-import socket
-import subprocess
-import sys
+import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
-import httpx
+import docker
+import psutil
 import pytest
-from ruamel.yaml import YAML
 
+from tests.containers import engine_with_image
+from tests.flows.servers import NIGHTLY, Server, ask, changed, copy_flows, serving, until
 from tests.project import ROOT
 
-PREFECT = [sys.executable, "-m", "prefect", "--no-prompt"]
-DEPLOYED = YAML(typ="safe").load(ROOT / "prefect.yaml")
-POOL = DEPLOYED["deployments"][0]["work_pool"]["name"]
-
-
-def until(check: Callable[[], Any], seconds: float, what: str) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.3)
-    return found
-
-
-class Server:
-    """A Prefect server of its own, with its commands."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/api"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-        self.env = kept | {
-            "PREFECT_HOME": str(folder / "prefect"),
-            "PREFECT_API_URL": self.url,
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "1",
-        }
-        self.log = folder / "log"
-
-    def start(self, *command: str, cwd: Path = ROOT) -> subprocess.Popen[bytes]:
-        with self.log.open("a") as log:
-            return subprocess.Popen([*PREFECT, *command], cwd=cwd, env=self.env, stdout=log, stderr=log)
-
-    def run(self, *command: str, cwd: Path) -> str:
-        done = subprocess.run(
-            [*PREFECT, *command], cwd=cwd, env=self.env, capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def healthy(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/health").is_success
-        except httpx.HTTPError:
-            return False
-
-    def runs(self, **chosen: object) -> list[dict[str, Any]]:
-        answer = httpx.post(f"{self.url}/flow_runs/filter", json=chosen)
-        found: list[dict[str, Any]] = answer.raise_for_status().json()
-        return found
+BAD = ("FAILED", "CRASHED", "CANCELLED")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("server"))
-    process = server.start("server", "start", "--port", str(server.port), "--no-ui")
-    try:
-        until(server.healthy, 120, "the server does not answer")
+    with serving(tmp_path_factory.mktemp("server")) as server:
         yield server
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 @pytest.fixture
 def project(empty_project: Path, tmp_path: Path) -> Path:
-    """A project with these flows and deployments, due every few seconds, whose stage takes a while."""
-    root = tmp_path / "project"
-    shutil.copytree(empty_project, root)
-    for folder in ("flows", "digits"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    command = "date +%s.%N >> times; sleep 4; date +%s.%N >> times; cp source copy"
+    """A project with this one's flows, whose stage waits for `go` and notes when it begins and ends."""
+    root = copy_flows(empty_project, tmp_path / "project")
+    note, wait = "date +%s.%N >> times", "until test -e go; do sleep 0.1; done"
+    command = f"{note}; {wait}; {note}; cp source copy"
     stages = {"train": {"cmd": command, "deps": ["source"], "outs": ["copy"]}}
     (root / "dvc.yaml").write_text(json.dumps({"stages": stages}))
     (root / "source").touch()
     return root
 
 
-@pytest.fixture
-def worker(server: Server, project: Path) -> Iterator[None]:
-    server.run("work-pool", "create", POOL, "--type", "process", "--overwrite", cwd=project)
-    process = server.start("worker", "start", "--pool", POOL, "--type", "process")
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(60)
+def go(project: Path) -> None:
+    (project / "go").touch()
 
 
-@pytest.mark.usefixtures("worker")
-def test_what_is_due_runs_and_runs_do_not_overlap(server: Server, project: Path) -> None:
-    deployment = DEPLOYED["deployments"][0]
-    often = {**deployment, "name": "often", "schedules": [{"interval": 20, "slug": "often"}]}
-    often["parameters"] = {**deployment["parameters"], "force": True}
-    (project / "prefect.yaml").write_text(json.dumps({**DEPLOYED, "deployments": [often]}))
-    server.run("deploy", "--all", cwd=project)
-
-    # A run of the schedule, and two by hand at the same time.
-    for _ in range(2):
-        server.run("deployment", "run", "pipeline/often", "-p", "time_limit=60", cwd=project)
-
-    def completed() -> list[dict[str, Any]]:
-        runs = server.runs()
-        assert not [run for run in runs if run["state_type"] in ("FAILED", "CRASHED", "CANCELLED")], runs
-        return [run for run in runs if run["state_type"] == "COMPLETED"]
-
-    until(lambda: sum(not run["auto_scheduled"] for run in completed()) == 2, 150, server.log.read_text())
-    until(lambda: any(run["auto_scheduled"] for run in completed()), 60, server.log.read_text())
-    moments = [float(line) for line in (project / "times").read_text().split()]
-    assert len(moments) >= 6
-    assert moments == sorted(moments), "each run ended before the next began"
+def times(project: Path) -> list[float]:
+    path = project / "times"
+    return [float(line) for line in path.read_text().split()] if path.exists() else []
 
 
-def test_the_committed_schedule_is_on_the_server(server: Server, tmp_path: Path) -> None:
-    server.run("work-pool", "create", POOL, "--type", "process", "--overwrite", cwd=ROOT)
-    server.run("deploy", "--all", cwd=ROOT)
-    found = httpx.get(f"{server.url}/deployments/name/pipeline/nightly").raise_for_status().json()
+@pytest.mark.parametrize("name", NIGHTLY)
+def test_what_is_due_runs_and_runs_do_not_overlap(server: Server, project: Path, name: str) -> None:
+    often = in_containers(project) if name == "nightly-docker" else changed(project)
+    often["schedules"] = [{"interval": 15, "slug": "often"}]
+    server.deploy(project, often)
+    with server.worker(project, often):
+        # A run of the schedule, and one by hand at the same time.
+        until(lambda: times(project), 60, server.log.read_text())
+        by_hand = server.begin(often, force=True, time_limit=60)
+        server.wait_for(by_hand, "AwaitingConcurrencySlot", seconds=60)
+        go(project)
+        server.wait_for(by_hand, "Completed", seconds=120)
+    server.run(project, "deployment", "schedule", "clear", "--accept-yes", f"pipeline/{often['name']}")
+    runs = server.runs(deployments={"name": {"any_": [often["name"]]}})
+    assert any(run["auto_scheduled"] and run["state_type"] == "COMPLETED" for run in runs)
+    assert not [run for run in runs if run["state_type"] in BAD]
+    assert len(times(project)) >= 4
+    assert times(project) == sorted(times(project)), "each run ended before the next began"
+
+
+def test_a_run_may_be_dropped_while_another_is_at_work(server: Server, project: Path) -> None:
+    limit = {"limit": 1, "collision_strategy": "CANCEL_NEW"}
+    deployment = changed(project, concurrency_limit=limit)
+    server.deploy(project, deployment)
+    with server.worker(project, deployment):
+        first = server.begin(deployment)
+        until(lambda: times(project), 60, server.log.read_text())
+        server.wait_for(server.begin(deployment), "Cancelled")
+        go(project)
+        server.wait_for(first, "Completed")
+    assert len(times(project)) == 2
+
+
+def test_a_worker_that_is_stopped_leaves_no_run_hanging(server: Server, project: Path) -> None:
+    deployment = changed(project)
+    server.deploy(project, deployment)
+    with server.worker(project, deployment) as worker:
+        first = server.begin(deployment)
+        second = server.begin(deployment)
+        until(lambda: times(project), 60, server.log.read_text())
+        below = psutil.Process(worker.pid).children(recursive=True)
+        worker.terminate()
+        assert worker.wait(60) == 0
+        assert server.state(first) == "Crashed" or server.state(second) == "Crashed"
+    assert not [process for process in below if process.is_running()]
+    go(project)
+    rest = first if server.state(second) == "Crashed" else second
+    began = time.monotonic()
+    with server.worker(project, deployment):
+        server.wait_for(rest, "Completed")
+    assert time.monotonic() - began < 60, "its turn came at once, not when a lease had run out"
+
+
+def test_a_worker_that_is_killed_leaves_no_run_hanging(server: Server, project: Path) -> None:
+    deployment = changed(project)
+    server.deploy(project, deployment)
+    with server.worker(project, deployment) as worker:
+        first = server.begin(deployment)
+        until(lambda: times(project), 60, server.log.read_text())
+        below = psutil.Process(worker.pid).children(recursive=True)
+        assert len(below) >= 5
+        worker.kill()
+        until(lambda: not [p for p in below if p.is_running()], 30, f"{below} go on")
+    assert server.state(first) == "Running", "nobody could tell the server"
+    go(project)
+    with server.worker(project, deployment):
+        server.wait_for(first, "Crashed", seconds=30)
+        server.wait_for(server.begin(deployment), "Completed", seconds=60)
+
+
+def test_a_flow_that_is_killed_makes_room_for_the_next(server: Server, project: Path) -> None:
+    deployment = changed(project)
+    server.deploy(project, deployment)
+    with server.worker(project, deployment) as worker:
+        first, second = server.begin(deployment), server.begin(deployment)
+        until(lambda: times(project), 60, server.log.read_text())
+        for process in psutil.Process(worker.pid).children(recursive=True):
+            if "prefect.engine" in " ".join(process.cmdline()) or "prefect.flow_engine" in process.cmdline():
+                process.send_signal(signal.SIGKILL)
+                break
+        else:
+            pytest.fail("there is no flow")
+        crashed = until(
+            lambda: [run for run in (first, second) if server.state(run) == "Crashed"], 30, "nobody saw it"
+        )
+        go(project)
+        (rest,) = {first, second} - set(crashed)
+        server.wait_for(rest, "Completed")
+
+
+def in_containers(project: Path) -> dict[str, Any]:
+    """A deployment on a docker pool, whose containers work in the folder of this project."""
+    engine_with_image().close()
+    deployment = changed(project, "nightly-docker")
+    job = deployment["work_pool"]["job_variables"]
+    user = {"user": f"{os.getuid()}:{os.getgid()}"}
+    deployment["work_pool"]["job_variables"] = {
+        **job,
+        "volumes": [f"{project}:/workspace"],
+        "container_create_kwargs": job["container_create_kwargs"] | user,
+    }
+    return deployment
+
+
+def container_of(run: str) -> docker.models.containers.Container:
+    with contextlib.closing(engine_with_image()) as engine:
+        (found,) = engine.containers.list(filters={"label": f"io.prefect.flow-run-id={run}"})
+        return found
+
+
+@pytest.mark.parametrize(("end", "state"), [("kill", "Crashed"), ("stop", "Completed")])
+def test_a_container_that_is_killed_or_stopped_makes_room_for_the_next(
+    server: Server, project: Path, end: str, state: str
+) -> None:
+    deployment = in_containers(project)
+    server.deploy(project, deployment)
+    with server.worker(project, deployment):
+        run = server.begin(deployment)
+        until(lambda: times(project), 60, server.log.read_text())
+        Timer(1, go, [project]).start()
+        getattr(container_of(run), end)()
+        server.wait_for(run, state)
+        server.wait_for(server.begin(deployment), "Completed")
+
+
+def test_a_run_that_is_cancelled_leaves_no_container(server: Server, project: Path) -> None:
+    parameters = {**NIGHTLY["nightly"]["parameters"], "force": True, "runner": "docker"}
+    deployment = changed(project, parameters=parameters)
+    server.deploy(project, deployment)
+    with contextlib.closing(engine_with_image()) as engine, server.worker(project, deployment):
+
+        def containers() -> list[object]:
+            return list(engine.containers.list(all=True, filters={"label": f"digits.workspace={project}"}))
+
+        run = server.begin(deployment)
+        until(lambda: times(project), 60, server.log.read_text())
+        assert containers()
+        server.run(project, "flow-run", "cancel", run)
+        server.wait_for(run, "Cancelled")
+        until(lambda: not containers(), 20, "the container is still there")
+        go(project)
+        server.wait_for(server.begin(deployment), "Completed")
+
+
+def test_a_server_that_is_killed_and_comes_back_changes_nothing(server: Server, project: Path) -> None:
+    deployment = changed(project)
+    server.deploy(project, deployment)
+    with server.worker(project, deployment):
+        run = server.begin(deployment)
+        until(lambda: times(project), 60, server.log.read_text())
+        server.kill()
+        go(project)
+        until(lambda: len(times(project)) == 2, 30, "the stage does not end")
+        server.start()
+        server.wait_for(run, "Completed")
+        server.wait_for(server.begin(deployment), "Completed")
+    assert len(times(project)) == 4
+
+
+@pytest.mark.parametrize("name", NIGHTLY)
+def test_the_committed_schedule_is_on_the_server(server: Server, name: str) -> None:
+    pool = NIGHTLY[name]["work_pool"]["name"]
+    server.run(ROOT, "work-pool", "create", pool, "--type", pool.removeprefix("digits-"), "--overwrite")
+    server.run(ROOT, "deploy", "--name", name)
+    found = ask(f"{server.url}/deployments/name/pipeline/{name}")
     (schedule,) = found["schedules"]
     assert schedule["schedule"]["cron"] == "0 3 * * *"
     assert schedule["schedule"]["timezone"] == "Europe/Berlin"

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from flows.workspace import Workspace
-
-MakeWorkspace = Callable[[dict[str, object]], Workspace]
+from tests.project import MakeWorkspace
 
 PNG = b"\x89PNG\r\n\x1a\n not much of a picture"
 METRICS = {"accuracy": 0.9465, "loss": 0.172}
@@ -182,6 +181,7 @@ def test_a_deployment_with_impossible_parameters_fails_without_work(workspace: W
         (["--set", "train.epochs=-1"], "train.epochs"),
         (["--set", "train.epochs"], "KEY=VALUE"),
         (["--set", "train.epochs=[1"], "YAML"),
+        (["--recipe", "fastest"], "there is no recipe 'fastest'"),
         (["--time-limit", "0"], "time limit"),
         (["--time-limit", "soon"], "soon"),
         (["--fast"], "--fast"),
@@ -190,7 +190,7 @@ def test_a_deployment_with_impossible_parameters_fails_without_work(workspace: W
 def test_impossible_requests_are_one_line_and_no_work(
     workspace: Workspace, capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
 ) -> None:
-    from flows.pipeline import main
+    from flows.__main__ import main
 
     before = Path("params.yaml").read_text()
     try:
@@ -211,7 +211,7 @@ def test_impossible_requests_are_one_line_and_no_work(
 def test_a_broken_file_of_dvc_is_one_line_and_no_work(
     workspace: Workspace, capsys: pytest.CaptureFixture[str], file: str, content: str
 ) -> None:
-    from flows.pipeline import main
+    from flows.__main__ import main
 
     Path(file).write_text(content)
     assert main([]) == 2
@@ -223,7 +223,7 @@ def test_a_broken_file_of_dvc_is_one_line_and_no_work(
 
 
 def command_line(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "flows.pipeline", *arguments]
+    command = [sys.executable, "-m", "flows", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
 
@@ -269,7 +269,7 @@ def test_the_end_of_the_flow_is_the_end_of_the_stage(
     number: signal.Signals,
 ) -> None:
     make_workspace({"train": FAMILY})
-    command = [sys.executable, "-m", "flows.pipeline"]
+    command = [sys.executable, "-m", "flows"]
     with subprocess.Popen(
         command, env=command_line_environment, stderr=subprocess.PIPE, text=True
     ) as process:

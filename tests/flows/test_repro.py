@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.workspace import Outcome, Workspace
-from tests.project import ROOT
-
-MakeWorkspace = Callable[[dict[str, object]], Workspace]
+from flows.transcript import Outcome
+from flows.workspace import Workspace
+from tests.project import ROOT, MakeWorkspace
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="stages run in a shell here")
 LOOK = """
@@ -114,7 +113,7 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 from flows import repro
 repro.FORKS = False
-repro.serve()
+repro.serve('{{"containers": null, "pull": false, "secrets": []}}')
 """
     done = subprocess.run(
         [sys.executable, "-c", script],

@@ -68,6 +68,7 @@ def test_a_server_that_is_slow_is_given_up(server: EmbeddedServer) -> None:
     ("file", "content"),
     [
         ("prefect.toml", '[api]\nurl = "http://127.0.0.1:4200/api"\n'),
+        ("prefect.toml", "[server.ephemeral]\nenabled = false\n"),
         (".env", "PREFECT_API_URL=http://127.0.0.1:4200/api\n"),
         ("pyproject.toml", '[tool.prefect.api]\nurl = "http://127.0.0.1:4200/api"\n'),
         ("prefect/profiles.toml", 'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "http://a/api"\n'),
@@ -88,3 +89,10 @@ def test_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not server_is_configured()
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
     assert server_is_configured()
+
+
+def test_what_this_project_says_is_no_choice_of_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert not server_is_configured()

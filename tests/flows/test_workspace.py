@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.workspace import Outcome, Workspace, WorkspaceError
-
-MakeWorkspace = Callable[[dict[str, object]], Workspace]
+from digits import locking
+from flows import workspace as workspace_module
+from flows.transcript import Outcome
+from flows.workspace import LOCK, Workspace, WorkspaceError
+from tests.project import MakeWorkspace
 
 COPY = {"cmd": "echo copying && cp source copy", "deps": ["source"], "outs": ["copy"]}
 # A process, its child and its grandchild, all of which would go on for a minute.
@@ -165,3 +167,34 @@ def test_a_second_pipeline_waits_for_the_first(make_workspace: MakeWorkspace) ->
     assert entered.wait(30)
     thread.join()
     assert f"process {os.getpid()} on {socket.gethostname()}, since 20" in lines[0]
+
+
+def test_what_was_loaded_ahead_is_taken_up_and_nobody_is_let_in(make_workspace: MakeWorkspace) -> None:
+    workspace = make_workspace({"nothing": "true"})
+    with workspace.ahead():
+        with pytest.raises(locking.BusyError):
+            locking.take(workspace.root / LOCK, locking.Holder("a test", 1, "here", ""))
+        other = Workspace(workspace.root)
+        with other.lock(ignore):
+            loaded = other._process
+            assert loaded
+            assert other.run("nothing", ignore).outcome is Outcome.RAN
+            assert other._process is loaded
+            other.credentials = {"KEY": "value"}
+            assert other.run("nothing", ignore, force=True).outcome is Outcome.RAN
+            assert loaded.poll() is not None, "it would not know of the credentials"
+    locking.take(workspace.root / LOCK, locking.Holder("a test", 1, "here", "")).close()
+
+
+def test_what_was_loaded_ahead_and_not_used_is_stopped(make_workspace: MakeWorkspace) -> None:
+    workspace = make_workspace({"nothing": "true"})
+    with workspace.ahead():
+        (unused,) = workspace_module._ahead.values()
+    assert unused.process.poll() is not None
+    locking.take(workspace.root / LOCK, locking.Holder("a test", 1, "here", "")).close()
+
+
+def test_nothing_is_loaded_ahead_where_somebody_is_at_work(make_workspace: MakeWorkspace) -> None:
+    workspace = make_workspace({"nothing": "true"})
+    with Workspace(workspace.root).lock(ignore), workspace.ahead():
+        assert not workspace_module._ahead

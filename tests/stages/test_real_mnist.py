@@ -15,9 +15,10 @@ import torch
 
 from digits.data import read_raw
 from digits.files import sha256
+from tests.containers import engine_with_image
 from tests.project import Project, stages_run
 
-STAGES = ["download", "normalize", "train", "evaluate", "export", "verify"]
+STAGES = ["download", "normalize", "train", "evaluate", "export", "verify", "web_runtime", "report"]
 OUTPUTS = [
     "data/normalized/test.safetensors",
     "data/normalized/train.safetensors",
@@ -28,6 +29,9 @@ OUTPUTS = [
     "reports/confusion_matrix.png",
     "reports/metrics.json",
     "reports/mistakes.png",
+    "reports/page/ort.wasm.gz",
+    "reports/page/report.json",
+    "reports/page/test-images.gz",
     "reports/parity.json",
     "reports/predictions.csv",
     "reports/training.csv",
@@ -41,7 +45,7 @@ def hashes(project: Project) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def first_run(fresh: Project) -> str:
     """What the first run through Prefect prints."""
-    return fresh.run(sys.executable, "-m", "flows.pipeline").stdout
+    return fresh.run(sys.executable, "-m", "flows").stdout
 
 
 @pytest.fixture
@@ -79,7 +83,7 @@ def test_the_onnx_file_is_right_for_a_stranger(project: Project) -> None:
 
 
 def test_a_second_run_finds_every_stage_up_to_date(project: Project) -> None:
-    output = project.run(sys.executable, "-m", "flows.pipeline").stdout
+    output = project.run(sys.executable, "-m", "flows").stdout
     assert output.split("accuracy")[-1].count("up to date") == len(STAGES)
     assert stages_run(project.dvc("repro").stdout) == []
 
@@ -119,7 +123,7 @@ def test_an_experiment_runs_from_train_on_and_can_be_compared(project: Project) 
     assert "is below evaluate.min_accuracy 0.9300" in refused.stdout
     settings = ("--set-param=train.epochs=1", "--set-param=evaluate.min_accuracy=0.5")
     output = project.dvc("exp", "run", "--name", "short", *settings).stdout
-    assert stages_run(output) == ["evaluate", "export", "verify"]
+    assert stages_run(output) == ["evaluate", "export", "verify", "report"]
     assert hashes(project)["models/model.safetensors"] != before["models/model.safetensors"]
     rows = list(csv.DictReader(project.dvc("exp", "show", "--csv").stdout.splitlines()))
     short = next(row for row in rows if row["Experiment"] == "short")
@@ -153,13 +157,67 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(project: Project
     assert not (project.folder / "models/.training.part").exists()
 
 
+def test_each_stage_in_a_container_gives_the_same_bytes(project: Project) -> None:
+    engine_with_image().close()
+    before, lock_file = hashes(project), project.text("dvc.lock")
+    limits = ("--memory", "3g", "--cpus", "2")
+    output = project.run(sys.executable, "-m", "flows", "--runner", "docker", "--force", *limits).stdout
+    assert output.count("  ran\n") == len(STAGES)
+    assert hashes(project) == before
+    assert project.text("dvc.lock") == lock_file
+
+
+def test_an_empty_worker_takes_everything_from_the_remote(project: Project, tmp_path: Path) -> None:
+    remote = ("remote", "add", "--local", "--default", "store", str(tmp_path / "remote"))
+    project.dvc(*remote)
+    project.run(sys.executable, "-m", "flows")
+    project.run("git", "clone", "--quiet", ".", str(tmp_path / "worker"))
+    worker = Project(tmp_path / "worker", Path(project.env["HOME"]))
+    worker.dvc(*remote)
+    for path in (worker.folder / "reports").glob("*.*"):
+        path.unlink()
+    output = worker.run(sys.executable, "-m", "flows").stdout
+    assert output.count("  restored from cache\n") == len(STAGES), output
+    assert hashes(worker) == hashes(project)
+    project.dvc("remote", "remove", "--local", "store")
+
+
+def test_the_release_and_the_artifact_are_the_model(project: Project, tmp_path: Path) -> None:
+    model = sha256(project.folder / "models/model.onnx")
+    assert sha256(project.folder / "models/release/model.onnx") == model
+    assert "| accuracy | 94." in project.text("models/release/README.md")
+    subprocess.run(
+        ["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=project.folder / "models/release", check=True
+    )
+    project.dvc("remote", "add", "--default", "store", str(tmp_path / "remote"))
+    project.dvc("push", "models/model.onnx")
+    project.run("git", "commit", "--all", "--quiet", "--message=a remote")
+    project.run("git", "tag", "--annotate", "digits-classifier@v1.0.0", "--message=first")
+    project.dvc("artifacts", "get", str(project.folder), "digits-classifier", "--out", str(tmp_path / "got"))
+    assert sha256(tmp_path / "got") == model
+    project.run("git", "revert", "--no-edit", "HEAD")
+
+
 def test_choosing_a_solver_takes_its_own_values(project: Project) -> None:
     settings = ("train.solver=adamw", "train.epochs=1")
     output = project.dvc("exp", "run", *(f"--set-param={setting}" for setting in settings)).stdout
-    assert stages_run(output) == STAGES[2:]
+    assert stages_run(output) == [stage for stage in STAGES[2:] if stage != "web_runtime"]
     rows = list(csv.DictReader(project.text("reports/training.csv").splitlines()))
     assert {row["lr"] for row in rows} == {"0.001"}
     assert json.loads(project.text("reports/metrics.json"))["accuracy"] > 0.95
+
+
+def test_a_recipe_reaches_its_gate_and_the_tutorial_takes_it_back(project: Project) -> None:
+    before, text = hashes(project), project.text("params.yaml")
+    output = project.run(sys.executable, "-m", "flows", "--recipe", "speedrun").stdout
+    assert "params.yaml has train.solver: adamw now" in output
+    assert json.loads(project.text("reports/metrics.json"))["accuracy"] >= 0.975
+    assert json.loads(project.text("reports/parity.json"))["passed"] is True
+    output = project.run(sys.executable, "-m", "flows", "--recipe", "tutorial").stdout
+    assert output.split("accuracy")[-1].count("restored from cache") == 5
+    # A comment may have moved to the right.
+    assert project.text("params.yaml").split() == text.split()
+    assert hashes(project) == before
 
 
 @pytest.mark.parametrize(
@@ -167,7 +225,11 @@ def test_choosing_a_solver_takes_its_own_values(project: Project) -> None:
     [
         ("epochs: 5", "epochs: -1", "train.epochs is -1; allowed: greater than 0"),
         ("epochs: 5", "epoch: 5", "train.epoch is 5, but there is no such key; allowed here: batch_size,"),
-        ("dropout: 0.2", "dropout: 1.5", "models.mlp.dropout is 1.5; allowed: less than 1"),
+        (
+            "[256, 128, 64]\n    dropout: 0.2",
+            "[256]\n    dropout: 1.5",
+            "models.mlp.dropout is 1.5; allowed: less than 1",
+        ),
         ("batch_size: 64", "batch_size: 0", "train.batch_size is 0; allowed: greater than 0"),
         ("batch_size: 64", "batch_size: '64'", "train.batch_size is '64'; allowed: integer"),
         ("train:\n", "train: {\n", "line 1"),
@@ -178,7 +240,7 @@ def test_bad_parameters_stop_dvc_and_prefect_before_any_work(
 ) -> None:
     before = hashes(project)
     project.replace("params.yaml", old, new)
-    for command in (["-m", "dvc", "repro"], ["-m", "flows.pipeline"]):
+    for command in (["-m", "dvc", "repro"], ["-m", "flows"]):
         failed = project.run(sys.executable, *command, check=False)
         assert failed.returncode != 0
         assert expected in failed.stdout

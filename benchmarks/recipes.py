@@ -1,0 +1,116 @@
+"""Repeat the runs behind the claims of `recipes/`: test accuracy over seeds, seconds, parity.
+
+A run is the stages `train` and `evaluate`, as processes of their own, in a folder of its own; the first seed
+is exported and verified, too. Runs go one after the other, for each uses the cores its recipe asks for.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median, stdev
+
+from benchmarks.report import machine
+from digits import parameters, recipes
+from digits.recipes import Claim
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "recipes"
+LINKS = ("digits", "stages", "teachers", "data/raw")
+SECONDS = re.compile(r"([\d.]+) s from reading the data to the last step")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one training reached."""
+
+    accuracy: float
+    seconds: float
+    flips: int | None
+    """Digits that onnxruntime predicts otherwise; None where it was not asked."""
+
+
+def prepare(folder: Path) -> None:
+    """Make `folder` a project with this one's code, raw data and normalized data."""
+    for name in LINKS:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(ROOT / name)
+    for name in ("data/normalized", "models", "reports"):
+        (folder / name).mkdir(parents=True)
+    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    stage("normalize", folder)
+
+
+def stage(name: str, folder: Path) -> str:
+    """Run one stage and return what it printed; its error ends this program."""
+    command = [sys.executable, "-m", f"stages.{name}"]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{done.stdout}{done.stderr}{' '.join(command)} ended with {done.returncode}.")
+    return done.stdout
+
+
+def run(recipe: str, seed: int, folder: Path, verify: bool) -> Run:
+    """Train and evaluate a recipe with this seed in a prepared folder."""
+    values = recipes.overrides(FOLDER, recipe)
+    # The gate is for users; here every result counts.
+    parameters.write(folder / "params.yaml", {**values, "train.seed": seed, "evaluate.min_accuracy": 0.0})
+    found = SECONDS.search(stage("train", folder))
+    assert found, "the train stage does not say how long it took"
+    stage("evaluate", folder)
+    flips = None
+    if verify:
+        stage("export", folder)
+        stage("verify", folder)
+        flips = json.loads((folder / "reports/parity.json").read_text())["class_flips"]
+    accuracy = json.loads((folder / "reports/metrics.json").read_text())["accuracy"]
+    return Run(accuracy, float(found[1]), flips)
+
+
+def rows(name: str, runs: Sequence[Run], claim: Claim) -> Iterator[str]:
+    """The lines of a recipe in the table."""
+    found = [r.accuracy for r in runs]
+    spread = f"{min(found):.2%} to {max(found):.2%}"
+    deviation = stdev(found) if len(found) > 1 else 0.0
+    flips = ", ".join(str(r.flips) for r in runs if r.flips is not None)
+    yield (
+        f"{name:<14} {mean(found):8.3%} ± {deviation:.3%}  ({spread}, {len(found)} seeds)  "
+        f"{median(r.seconds for r in runs):7.1f} s  flips {flips}"
+    )
+    yield f"{'  its claim':<14} {claim.accuracy:8.3%} ± {claim.deviation:.3%}{'':37}{claim.seconds:7.1f} s"
+
+
+def main() -> None:
+    """Read the command line, run, print the table. The exit code says nothing about the claims."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipes", nargs="*", help="all, if not given")
+    parser.add_argument("--seeds", type=int, nargs="+", help="instead of those of each claim")
+    arguments = parser.parse_args()
+    try:
+        chosen = arguments.recipes or recipes.names(FOLDER)
+        claims = {name: recipes.read(FOLDER, name).claim for name in chosen}
+    except recipes.RecipeError as error:
+        sys.exit(f"error: {error}")
+    table = [machine()]
+    with tempfile.TemporaryDirectory(prefix="recipes-") as name:
+        folder = Path(name)
+        prepare(folder)
+        for recipe, claim in claims.items():
+            runs: list[Run] = []
+            for seed in arguments.seeds or claim.seeds:
+                runs.append(run(recipe, seed, folder, verify=not runs))
+                result = f"{runs[-1].accuracy:.2%}, {runs[-1].seconds:.1f} s"
+                print(f"{recipe}, seed {seed}: {result}", file=sys.stderr, flush=True)
+            table += rows(recipe, runs, claim)
+    print("\n".join(table))
+
+
+if __name__ == "__main__":
+    main()

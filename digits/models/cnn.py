@@ -1,0 +1,26 @@
+"""A small convolutional network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, PositiveInt
+
+from digits.models import Model
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class ConvolutionalNet(Model):
+    """Blocks of 3 x 3 convolutions, batch normalization and ReLU that halve the image; a linear layer."""
+
+    channels: Annotated[
+        list[PositiveInt], Field(min_length=1, max_length=4, description="of each block's convolutions")
+    ]
+    dropout: Annotated[float, Field(ge=0, lt=1, description="before the linear layer")]
+
+    def build(self) -> nn.Module:
+        from digits.convolutional import Convolutional
+
+        return Convolutional(self.channels, self.dropout)

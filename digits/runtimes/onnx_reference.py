@@ -1,0 +1,28 @@
+"""The reference evaluator of ONNX: numpy that defines what each operator means, and is slow."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.export import INPUT, OUTPUT
+from digits.runtimes import Model, Runtime, RuntimeFailedError
+
+
+class OnnxReference(Runtime):
+    name = "ONNX reference evaluator"
+
+    def __init__(self, model: Model, level: str = "default") -> None:
+        import onnx
+        from onnx.reference import ReferenceEvaluator
+
+        self.version = str(onnx.__version__)
+        self.provider = "numpy"
+        try:
+            self._evaluator = ReferenceEvaluator(onnx.load_from_string(model.onnx))
+        except Exception as error:  # protobuf's, and onnx's own
+            raise RuntimeFailedError(f"the reference evaluator does not load the model: {error}") from error
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating]:
+        output: Any = self._evaluator.run([OUTPUT], {INPUT: images})
+        return np.asarray(output[0])

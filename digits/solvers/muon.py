@@ -1,0 +1,36 @@
+"""Momentum, orthogonalized, for the weight matrices; AdamW for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pydantic import NonNegativeFloat, PositiveFloat
+
+from digits.solvers import Beta, Solver
+from digits.solvers.adamw import AdamW
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Muon(Solver):
+    """Jordan et al., Muon (2024), as in `torch.optim.Muon`; weights that are no matrices have AdamW."""
+
+    lr: PositiveFloat
+    momentum: Beta
+    nesterov: bool
+    weight_decay: NonNegativeFloat
+    adamw: AdamW
+
+    def build(self, weights: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        import torch
+
+        from digits.optimizers import Together
+
+        matrices: list[torch.nn.Parameter] = []
+        rest: list[torch.nn.Parameter] = []
+        for weight in weights:
+            (matrices if weight.ndim == 2 else rest).append(weight)
+        parts = [torch.optim.Muon(matrices, **self.model_dump(exclude={"adamw"}))] if matrices else []
+        return Together([*parts, *([self.adamw.build(rest)] if rest else [])])

@@ -1,0 +1,88 @@
+"""The pipeline at the command line: `python -m flows --help`."""
+
+import os
+import sys
+
+from flows.server import EmbeddedServer
+from flows.settings import server_is_configured
+
+EMBEDDED: EmbeddedServer | None = None
+if __name__ == "__main__" and not {"-h", "--help"} & set(sys.argv) and not server_is_configured():
+    # Here, so that it starts while all that follows is imported.
+    EMBEDDED = EmbeddedServer()
+    os.environ["PREFECT_API_URL"] = EMBEDDED.url
+
+# ruff: noqa: E402
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from digits.parameters_file import ParameterError
+from flows.command import Parser, run
+from flows.pipeline import pipeline
+from flows.request import RequestError, check, containers, with_recipe
+from flows.summary import summary
+from flows.workspace import Workspace, WorkspaceError
+
+
+def _override(text: str) -> tuple[str, object]:
+    key, separator, value = text.partition("=")
+    if not key or not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form KEY=VALUE")
+    try:
+        return key, YAML(typ="safe").load(value)
+    except YAMLError:
+        raise argparse.ArgumentTypeError(f"{text!r}: the value is not valid YAML") from None
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser(prog="python -m flows", description="Run the stages that are not up to date.")
+    parser.add_argument(
+        "--stages", nargs="+", metavar="STAGE", help="only these, given earlier ones as they are"
+    )
+    parser.add_argument("--force", action="store_true", help="run stages that are up to date, too")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        type=_override,
+        default=[],
+        metavar="KEY=VALUE",
+        help="change params.yaml, such as train.epochs=1; may be repeated",
+    )
+    parser.add_argument("--recipe", help="write its values into params.yaml; a name in recipes/")
+    parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="for each stage")
+    parser.add_argument("--runner", choices=["process", "docker"], default="process", help="of stages")
+    parser.add_argument("--image", default="digits:latest", help="with --runner docker")
+    parser.add_argument("--memory", metavar="SIZE", help="of each container, such as 4g")
+    parser.add_argument("--cpus", type=float, metavar="NUMBER", help="for each container, such as 1.5")
+    parser.add_argument("--no-remote", dest="remote", action="store_false", help="neither fetch nor push")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns 0, 1 where the pipeline failed, 2 where the request is not possible."""
+    arguments = vars(_arguments(argv))
+    arguments["overrides"] = dict(arguments["overrides"])
+    try:
+        limits = (arguments[name] for name in ("runner", "image", "memory", "cpus"))
+        workspace = Workspace(Path.cwd(), containers(*limits))
+        workspace.mend(print)
+        overrides = with_recipe(workspace.root, arguments["recipe"], arguments["overrides"])
+        check(workspace, arguments["stages"], overrides, arguments["time_limit"])
+    except (RequestError, WorkspaceError, ParameterError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    with workspace.ahead():
+        state = run(lambda: pipeline(**arguments, return_state=True), EMBEDDED)
+    if isinstance(state, int):
+        return state
+    print(f"\n{summary(state.result(), workspace.root)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

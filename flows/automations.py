@@ -1,0 +1,100 @@
+"""What the Prefect server does by itself with runs of the pipeline: `python -m flows.automations`.
+
+A run that gives no sign of life is declared Crashed. Where DIGITS_WEBHOOK_URL is set, failures, recoveries,
+crashes and drops in accuracy are sent there; DIGITS_WEBHOOK_TOKEN, if set, goes with them as a bearer token.
+Both are kept on the server as a block, which does not show them. Run again, it makes nothing twice.
+"""
+
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect.automations import Automation, EventTrigger, Posture
+from prefect.blocks.webhook import Webhook
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import CallWebhook, ChangeFlowRunState
+
+from flows.events import ACCURACY_DROPPED, FAILED, RECOVERED
+
+BODY = Path(__file__).with_name("webhook.json.jinja")
+PIPELINE = {"prefect.resource.role": "flow", "prefect.resource.name": "pipeline"}
+SILENCE = timedelta(seconds=180)  # six heartbeats, see prefect.toml
+HEARTBEAT = "prefect.flow-run.heartbeat"
+ENDS = {
+    f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Cancelling", "Crashed")
+}
+
+
+def silent_runs() -> Automation:
+    """Declares a run Crashed that was alive and has given no sign of it for a while.
+
+    Its turn goes to the next run, which waits for the lock of the workspace, should it be at work after all.
+    """
+    return Automation(
+        name="pipeline: silent runs have crashed",
+        trigger=EventTrigger(
+            posture=Posture.Proactive,
+            match={"prefect.resource.id": "prefect.flow-run.*"},
+            match_related=PIPELINE,
+            for_each={"prefect.resource.id"},
+            after={HEARTBEAT},
+            expect={HEARTBEAT, *ENDS},
+            threshold=1,
+            within=SILENCE,
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED, message=f"No sign of life for {SILENCE.total_seconds():.0f} seconds."
+            )
+        ],
+    )
+
+
+def messages(webhook: UUID) -> Automation:
+    """Calls a webhook with all that is needed to act."""
+    return Automation(
+        name="pipeline: messages",
+        trigger=EventTrigger(
+            posture=Posture.Reactive,
+            match_related=PIPELINE,
+            expect={FAILED, RECOVERED, ACCURACY_DROPPED, "prefect.flow-run.Crashed"},
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=[CallWebhook(block_document_id=webhook, payload=BODY.read_text(encoding="utf-8"))],
+    )
+
+
+def put(wanted: Automation) -> None:
+    """Create this automation, or change the one of its name."""
+    try:
+        old: Any = Automation.read(name=wanted.name)
+    except ValueError:
+        wanted.create()
+        return
+    old.trigger, old.actions = wanted.trigger, wanted.actions
+    old.update()
+
+
+def main() -> int:
+    put(silent_runs())
+    url, token = (os.environ.get(f"DIGITS_WEBHOOK_{name}") for name in ("URL", "TOKEN"))
+    if url is None:
+        print("no messages are sent: DIGITS_WEBHOOK_URL is not set")
+        return 0
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    webhook: Any = Webhook(url=url, headers=headers).save("digits", overwrite=True)
+    put(messages(webhook))
+    print("failures, recoveries, crashes and drops in accuracy are sent to DIGITS_WEBHOOK_URL")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except httpx.HTTPError as error:
+        sys.exit(f"error: the Prefect server does not answer: {error}")

@@ -1,0 +1,49 @@
+"""What the command lines of flows have in common: `run`."""
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import httpx
+from prefect.client.schemas.objects import State
+
+from flows.server import EmbeddedServer, ServerError
+
+
+class Parser(argparse.ArgumentParser):
+    """One line for a mistake, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\n")
+
+
+def run(flow: Callable[[], State[Any]], embedded: EmbeddedServer | None) -> State[Any] | int:
+    """The completed state of a flow, or the code to exit with after an error that has been told."""
+    # Exit instead of the sudden death that is the default, so that an embedded server is stopped, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        if embedded:
+            # Its address is of no use to a person: it has no pages, and is gone after the run.
+            logging.getLogger("prefect.flow_runs").addFilter(
+                lambda r: not r.getMessage().startswith("View at ")
+            )
+            import fastapi.encoders  # noqa: F401 (a flow needs it at once, and there is time now)
+
+            embedded.wait()
+        state = flow()
+    except ServerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (RuntimeError, httpx.HTTPError) as error:
+        print(f"error: Prefect: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("error: interrupted; the same command goes on with what is missing", file=sys.stderr)
+        return 130
+    if not state.is_completed():
+        print(state.message, file=sys.stderr)
+        return 1
+    return state

@@ -1,0 +1,100 @@
+"""What a run is asked to do, checked before any work."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from digits import parameters, recipes
+from flows.workspace import Workspace
+
+if TYPE_CHECKING:
+    from flows.runners.container import ContainerRunner
+
+
+class RequestError(ValueError):
+    """What was asked for is not possible; `str` is one line for the user."""
+
+
+def check(
+    workspace: Workspace,
+    stages: Sequence[str] | None,
+    overrides: Mapping[str, object],
+    time_limit: float | None,
+) -> list[str]:
+    """Check a request before any work; return the stages to run, in the order of `dvc.yaml`.
+
+    Raises:
+        RequestError: a stage is unknown, or the time limit is not positive.
+        WorkspaceError: `dvc.yaml` cannot be read.
+        digits.parameters.ParameterError: `params.yaml` or an override is not valid.
+    """
+    if time_limit is not None and not 0 < time_limit < float("inf"):
+        raise RequestError(f"the time limit is {time_limit:g}, but must be a positive number of seconds")
+    # First, for DVC reads params.yaml with dvc.yaml, and says less of what is wrong in it.
+    parameters.read(workspace.root / "params.yaml", overrides)
+    names = workspace.stage_names()
+    unknown = [stage for stage in stages or [] if stage not in names]
+    if unknown:
+        raise RequestError(f"unknown stage {', '.join(unknown)}; there are {', '.join(names)}")
+    return [name for name in names if stages is None or name in stages]
+
+
+def with_recipe(root: Path, recipe: str | None, overrides: Mapping[str, object]) -> dict[str, object]:
+    """The values of a recipe of `root`, none without one, and the overrides, which go before.
+
+    Raises:
+        RequestError: there is no such recipe, or its file is not valid.
+    """
+    if recipe is None:
+        return dict(overrides)
+    try:
+        return {**recipes.overrides(root / "recipes", recipe), **overrides}
+    except recipes.RecipeError as error:
+        raise RequestError(str(error)) from None
+
+
+def containers(runner: str, image: str, memory: str | None, cpus: float | None) -> "ContainerRunner | None":
+    """The runner that gives each stage a container, ready to work; None for the runner `process`.
+
+    Raises:
+        RequestError: a limit is not possible, or containers cannot run here.
+    """
+    if runner == "process":
+        if memory is not None or cpus is not None:
+            raise RequestError("memory and cpus limit containers; they need the runner `docker`")
+        return None
+    from flows.runners.container import ContainerError, ContainerRunner  # not for everyone
+
+    try:
+        chosen = ContainerRunner(image=image, memory=memory, cpus=cpus)
+        chosen.check()
+    except ValidationError as error:
+        details = error.errors()[0]
+        raise RequestError(f"{details['loc'][0]} is {details['input']!r}: {details['msg']}") from None
+    except ContainerError as error:
+        raise RequestError(str(error)) from None
+    return chosen
+
+
+def secret(name: str | None) -> dict[str, str]:
+    """The environment variables in a Secret block of the Prefect server; none without a name.
+
+    Raises:
+        RequestError: there is no such block, or it holds something else.
+    """
+    if name is None:
+        return {}
+    from prefect.blocks.system import Secret  # loads all kinds of blocks
+
+    try:
+        block: Any = Secret.load(name)
+    except ValueError as error:
+        raise RequestError(f"credentials is {name!r}: {' '.join(str(error).split())}") from None
+    content = block.get()
+    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
+        raise RequestError(
+            f"credentials is {name!r}: the block must hold a JSON object of environment variables"
+        )
+    return content

@@ -1,0 +1,176 @@
+"""The trials of a sweep: each a Prefect task in a process of Ray."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what it will do, and warns of
+
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.futures import as_completed
+from prefect.states import Completed, Failed
+from prefect_ray import RayTaskRunner
+from prefect_ray.context import remote_options
+
+from digits import sweep_results
+from digits.errors import DigitsError
+from digits.files import code_sha256, sha256
+from digits.parameters import NO_TEACHER, Parameters
+from digits.sweep_plan import Plan, Point
+from digits.sweep_results import Row
+
+RAW = Path("data/raw")
+TEACHERS = Path("teachers")
+# What trials on other machines need not have of this folder.
+NOT_SENT = [".git", ".venv", ".dvc", "data", "models", "reports", "sweeps", "tests", "docs", "web"]
+FEW = 512 * 2**20  # bytes of shared memory: the training images take 47 MB
+
+
+class ResourceError(DigitsError, ValueError):
+    """A trial takes more than any machine of the Ray has."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Where trials run, and what each of them takes."""
+
+    address: str | None = None
+    """Of a Ray cluster; without one, Ray runs on this machine alone, as long as the sweep."""
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+    @property
+    def task_runner(self) -> RayTaskRunner[Any]:
+        if self.address:
+            sent = {"working_dir": ".", "excludes": NOT_SENT}
+            return RayTaskRunner(self.address, {"runtime_env": sent, "log_to_driver": False})
+        # Ray reads it when it is loaded, on Linux, too, and then listens on the loopback address alone.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        here = {"include_dashboard": False, "object_store_memory": FEW}
+        return RayTaskRunner(init_kwargs={**here, "log_to_driver": False})
+
+    def check(self, nodes: Sequence[dict[str, Any]]) -> None:
+        """Ray waits for ever for what no machine has: refused here, told of a cluster, which may grow."""
+        alive = [node["Resources"] for node in nodes if node["Alive"]]
+        if any(has.get("CPU", 0) >= self.cpus and has.get("GPU", 0) >= self.gpus for has in alive):
+            return
+        most = ", ".join(f"{has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs" for has in alive)
+        lack = f"a trial takes {self.cpus:g} CPUs and {self.gpus:g} GPUs; there are {most}"
+        if not self.address:
+            raise ResourceError(lack)
+        get_run_logger().warning("%s; the trials wait for a machine that has them", lack)
+
+
+@task(name="trial", cache_policy=NO_CACHE, persist_result=False)
+def trial(values: dict[str, Any], images: Any, labels: Any) -> dict[str, object]:
+    """One training; what became of it, as `stages.trial.run` says it."""
+    # Only here, in a process of Ray: they load torch.
+    from digits.data import Dataset
+    from stages.trial import run
+
+    try:
+        return run(Parameters.model_validate(values), Dataset(images, labels))
+    except DigitsError as error:
+        return {"status": "failed", "reason": str(error), "curve": [], "kept": None}
+
+
+@flow(name="trials", persist_result=False, validate_parameters=False)
+def trials(plan: Plan, points: Sequence[Point], folder: Path, resources: Resources) -> State[list[Row]]:
+    """Run a plan; what ended in an earlier sweep is taken from `folder`, where everything is kept at once."""
+    try:
+        return Completed(data=_rows(plan, points, folder, resources))
+    except DigitsError as error:
+        return Failed(message=str(error))
+
+
+def _rows(plan: Plan, points: Sequence[Point], folder: Path, resources: Resources) -> list[Row]:
+    import ray  # only now, for it reads the environment that `Resources` makes
+
+    from digits.data import read_raw
+
+    resources.check(ray.nodes())  # type: ignore[no-untyped-call]
+    images, labels = read_raw(RAW, "train")
+    # Once, for all trials on all machines.
+    data = {"images": ray.put(images), "labels": ray.put(labels)}
+    batch = _Batch(folder, data, resources, _data_and_code())
+    if not plan.tune_seeds:
+        return batch.run(points, plan.seeds, tuning=False)
+    groups: dict[str, list[Point]] = {}
+    for point in points:
+        groups.setdefault(point.configuration, []).append(point)
+    several = [point for group in groups.values() if len(group) > 1 for point in group]
+    tuned = batch.run(several, plan.tune_seeds, tuning=True)
+    chosen = [
+        sweep_results.best([row for row in tuned if row.point in group]) if len(group) > 1 else group[0]
+        for group in groups.values()
+    ]
+    return tuned + batch.run(chosen, plan.seeds, tuning=False)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    folder: Path
+    data: dict[str, Any]
+    resources: Resources
+    identity: dict[str, str]
+
+    def run(self, points: Sequence[Point], seeds: Sequence[int], tuning: bool) -> list[Row]:
+        """Rows in the order of points and seeds; a line in the log for each as it ends."""
+        log = get_run_logger().info
+        asked = [(point, seed) for point in points for seed in seeds]
+        results: dict[tuple[Point, int], dict[str, Any]] = {}
+        waiting = {}
+        with remote_options(num_cpus=self.resources.cpus, num_gpus=self.resources.gpus, max_retries=0):
+            for point, seed in asked:
+                values = point.with_seed(seed)
+                path = self.folder / "trials" / f"{self._key(values)}.json"
+                if found := sweep_results.load(path):
+                    results[point, seed] = found
+                    continue
+                named = trial.with_options(task_run_name=f"{point.label}, seed {seed}")
+                waiting[named.submit(values.model_dump(), **self.data)] = point, seed, path
+        if results:
+            log("%s of %s trials ended in an earlier sweep", len(results), len(asked))
+        for future in as_completed([*waiting]):
+            point, seed, path = waiting[future]
+            result = _result(future)
+            sweep_results.store(path, result)
+            results[point, seed] = result
+            row = Row(point, seed, tuning, **result)
+            said = f"{row.accuracy:.2%}" if row.accuracy is not None else f"{row.status}: {row.reason}"
+            log("[%s/%s] %s, seed %s: %s", len(results), len(asked), point.label, seed, said)
+        return [Row(point, seed, tuning, **results[point, seed]) for point, seed in asked]
+
+    def _key(self, values: Parameters) -> str:
+        """Of everything that decides how a trial ends."""
+        used = {"normalize": values.normalize.model_dump(), **values.of_training}
+        if values.train.teacher != NO_TEACHER and (file := TEACHERS / values.train.teacher).exists():
+            used["teacher_sha256"] = sha256(file)
+        return hashlib.sha256(json.dumps([used, self.identity]).encode()).hexdigest()[:16]
+
+
+def _result(future: Any) -> dict[str, Any]:
+    future.wait()
+    state: State[Any] = future.state
+    if state.is_completed():
+        found: dict[str, Any] = future.result()
+        return found
+    status = "killed" if state.is_crashed() else "failed"
+    return {"status": status, "reason": " ".join(str(state.message).split()), "curve": [], "kept": None}
+
+
+def _data_and_code() -> dict[str, str]:
+    return {
+        "images_sha256": sha256(RAW / "train-images-idx3-ubyte"),
+        "labels_sha256": sha256(RAW / "train-labels-idx1-ubyte"),
+        "code_sha256": code_sha256(Path("digits"), Path("stages")),
+        "torch": version("torch"),
+    }

@@ -1,0 +1,50 @@
+"""A trial of a sweep: what `normalize` and `train` do, in memory. Its numbers are theirs, to the bit."""
+
+import torch
+
+from digits import devices
+from digits.data import Dataset, normalize, split
+from digits.parameters import NO_TEACHER, Parameters
+from digits.training import Examples, TrainingError, train
+from digits.training_state import best_epoch
+from stages.train import read_teacher
+
+
+def run(parameters: Parameters, original: Dataset) -> dict[str, object]:
+    """Train on these raw training images; return what became of it, ready for JSON.
+
+    `status` is `completed` or `diverged`, `reason` says why; `curve` has a row for each epoch with the means
+    over its images, and `kept` is the epoch whose weights the train stage would keep.
+    """
+    device = devices.choose(parameters.train.device)
+    devices.make_deterministic(parameters.train.threads)
+    values = parameters.normalize
+    training, validation = (
+        _examples(part, values.mean, values.std, device)
+        for part in split(original, values.validation_size, values.validation_seed)
+    )
+    teacher = None
+    if parameters.train.teacher != NO_TEACHER:
+        teacher = read_teacher(parameters.train.teacher, values.mean, values.std, device)
+    try:
+        _, history = train(parameters, training, validation, log=lambda _: None, teacher=teacher)
+    except TrainingError as error:
+        return {"status": "diverged", "reason": str(error), "curve": [], "kept": None}
+    ends = [row for row in history if row.validation_loss is not None]
+    kept = best_epoch(history) if parameters.train.keep == "best" else ends[-1].epoch
+    curve = [
+        {
+            "epoch": row.epoch,
+            "loss": row.loss,
+            "accuracy": row.accuracy,
+            "validation_loss": row.validation_loss,
+            "validation_accuracy": row.validation_accuracy,
+        }
+        for row in ends
+    ]
+    return {"status": "completed", "reason": "", "curve": curve, "kept": kept}
+
+
+def _examples(data: Dataset, mean: float, std: float, device: torch.device) -> Examples:
+    images = torch.from_numpy(normalize(data.images, mean, std))
+    return Examples(images.to(device), torch.from_numpy(data.labels.astype("int64")).to(device))

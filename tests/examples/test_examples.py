@@ -1,0 +1,118 @@
+"""The commands of each example's README, as they stand there, on all real test images."""
+
+import csv
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.project import ROOT, Project, copy_project
+
+IMAGES = "data/raw/t10k-images-idx3-ubyte"
+EXAMPLES = sorted(readme.parent.name for readme in (ROOT / "examples").glob("*/README.md"))
+NEEDED = {"python": [], "node": ["node", "npm"], "browser": ["npm"], "cpp": ["g++", "make"]}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with a model."""
+    folder = tmp_path_factory.mktemp("examples")
+    project = copy_project(folder / "project", folder / "home")
+    project.dvc("repro", "evaluate", "export")
+    return project
+
+
+def commands(example: str) -> list[str]:
+    """The commands of its README."""
+    for command in NEEDED[example]:
+        if not shutil.which(command):
+            pytest.skip(f"{command} is not installed")
+    text = (ROOT / "examples" / example / "README.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+    assert len(blocks) == 1
+    return str(blocks[0]).splitlines()
+
+
+def run(project: Project, example: str, command: str) -> str:
+    folder = project.folder / "examples" / example
+    done = subprocess.run(
+        ["bash", "-euc", command], cwd=folder, env=project.env, capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def check(output: str, project: Project) -> None:
+    """One line for each test image: PyTorch's digit, and a probability that an answer can have."""
+    lines = [line.split() for line in output.splitlines()]
+    rows = csv.DictReader(project.text("reports/predictions.csv").splitlines())
+    assert [digit for digit, _ in lines] == [row["predicted"] for row in rows]
+    assert len(lines) == 10_000
+    assert all(0.1 <= float(probability) <= 1.00001 for _, probability in lines)
+
+
+def test_each_example_has_three_commands_and_is_in_the_table() -> None:
+    assert sorted(NEEDED) == EXAMPLES
+    table = (ROOT / "examples/README.md").read_text()
+    for example in EXAMPLES:
+        assert f"[{example}]({example})" in table
+
+
+@pytest.mark.parametrize("example", [name for name in EXAMPLES if name != "browser"])
+def test_the_commands_give_the_answers_of_pytorch(example: str, project: Project) -> None:
+    steps = commands(example)
+    assert len(steps) == 3
+    *preparations, last = steps
+    for command in preparations:
+        run(project, example, command)
+    check(run(project, example, last), project)
+
+
+@contextmanager
+def served(project: Project, command: str) -> Iterator[str]:
+    """The address that a web server's command serves, on a port that is free, within this block."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    folder, address = project.folder / "examples/browser", f"http://127.0.0.1:{port}"
+    with subprocess.Popen(
+        command.replace("8000", str(port)).split(),
+        cwd=folder,
+        env=project.env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        try:
+            for _ in range(100):
+                try:
+                    urllib.request.urlopen(address, timeout=10).close()
+                    break
+                except urllib.error.URLError:
+                    time.sleep(0.1)
+            yield address
+        finally:
+            server.terminate()
+
+
+def test_a_browser_gives_the_answers_of_pytorch(project: Project, browser: Browser) -> None:
+    steps = commands("browser")
+    assert len(steps) == 3
+    *preparations, last = steps
+    for command in preparations:
+        run(project, "browser", command)
+    with served(project, last) as address:
+        page = browser.new_page()
+        page.goto(address)
+        expect(page.locator("input")).to_be_enabled(timeout=30_000)
+        page.set_input_files("input", str(project.folder / Path(IMAGES)))
+        expect(page.locator("pre")).not_to_be_empty(timeout=30_000)
+        check(page.locator("pre").inner_text(), project)

@@ -1,0 +1,43 @@
+"""A small project whose runs end with a release."""
+
+import json
+from pathlib import Path
+
+DVC_YAML = {
+    "stages": {
+        "evaluate": {
+            "cmd": "sh evaluate",
+            "deps": ["accuracy", "model"],
+            "params": ["train"],
+            "outs": [f"reports/{name}" for name in ("confusion_matrix.png", "mistakes.png", "parity.json")],
+            "metrics": [{"reports/metrics.json": {"cache": False}}],
+        },
+        "export": {
+            "cmd": "mkdir -p models; cp model models/model.onnx",
+            "deps": ["model"],
+            "outs": ["models/model.onnx"],
+        },
+    },
+    "artifacts": {"digits": {"path": "models/model.onnx", "type": "model", "desc": "Tells digits apart."}},
+}
+EVALUATE = """
+accuracy=$(cat accuracy)
+test $accuracy != bad || { echo 'error: the loss is not finite' >&2; exit 1; }
+mkdir -p reports
+cp model reports/mistakes.png
+cp model reports/confusion_matrix.png
+echo '{"images": 10, "accuracy": '$accuracy', "loss": 0.17, "mistakes": 5}' > reports/metrics.json
+sed s/ACCURACY/$accuracy/ parity > reports/parity.json
+"""
+PARITY = """{"passed": true, "class_flips": 0, "accuracy_runtime": ACCURACY, "torch_float32_error": 9e-06,
+"largest_difference": 7e-06, "configurations": [
+{"runtime": "onnxruntime", "version": "1.31.1", "provider": "CPUExecutionProvider"}]}"""
+
+
+def write(root: Path, accuracy: str = "0.95") -> None:
+    """Let the model of the project in `root` have this accuracy; `bad` fails its evaluation."""
+    (root / "dvc.yaml").write_text(json.dumps(DVC_YAML))
+    (root / "evaluate").write_text(EVALUATE)
+    (root / "parity").write_text(PARITY)
+    (root / "model").write_text("a model")
+    (root / "accuracy").write_text(accuracy)

@@ -1,0 +1,155 @@
+"""models/release/: whole, of one run, and only what passed all gates."""
+
+import hashlib
+import json
+import os
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import release
+from flows.pipeline import pipeline
+from flows.workspace import Workspace, WorkspaceError
+from tests.flows import releasing
+from tests.project import MakeWorkspace
+
+FILES = {
+    "README.md",
+    "SHA256SUMS",
+    "confusion_matrix.png",
+    "dvc.lock",
+    "metrics.json",
+    "mistakes.png",
+    "model.onnx",
+    "parameters.json",
+    "parity.json",
+}
+
+
+@pytest.fixture
+def workspace(make_workspace: MakeWorkspace) -> Workspace:
+    """A workspace in which everything has run and nothing is released."""
+    made = make_workspace({})
+    releasing.write(made.root)
+    run_stages(made)
+    return made
+
+
+def run_stages(workspace: Workspace) -> None:
+    result = workspace.dvc(["repro"], print)
+    assert not result.last_lines, result.last_lines
+
+
+def publish(workspace: Workspace) -> release.Release:
+    model = workspace.model()
+    assert model
+    return release.publish(workspace.root, model, print)
+
+
+def accuracy(folder: Path) -> Any:
+    return json.loads((folder / "metrics.json").read_text())["accuracy"]
+
+
+def test_a_release_is_whole_and_says_what_it_is(workspace: Workspace) -> None:
+    found = publish(workspace)
+    folder = Path("models/release")
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert (found.accuracy, found.accuracy_before, found.is_new) == (0.95, None, True)
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, check=True)
+    assert (folder / "SHA256SUMS").read_text().count("\n") == len(FILES) - 1
+    card = (folder / "README.md").read_text()
+    for text in ("# digits\n", "Tells digits apart.", "| accuracy | 95.00% |", "| `train.epochs` | `5` |"):
+        assert text in card
+    assert hashlib.sha256(b"a model").hexdigest() in card
+    assert json.loads((folder / "parameters.json").read_text())["evaluate"]["train"]["epochs"] == 5
+
+
+def test_the_same_outputs_are_the_same_release(workspace: Workspace) -> None:
+    first = publish(workspace)
+    second = publish(workspace)
+    assert (second.name, second.is_new) == (first.name, False)
+    assert os.listdir("models/releases") == [first.name]
+
+
+def test_a_reader_sees_one_release_while_others_are_published(workspace: Workspace) -> None:
+    publish(workspace)
+    reading, seen = threading.Event(), []
+
+    def read() -> None:
+        while not reading.is_set():
+            folder = Path("models/release").resolve()
+            sums = subprocess.run(["sha256sum", "--check", "--status", "SHA256SUMS"], cwd=folder)
+            seen.append((sums.returncode, accuracy(folder)))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for value in ("0.96", "0.97"):
+        Path("accuracy").write_text(value)
+        run_stages(workspace)
+        publish(workspace)
+    reading.set()
+    reader.join()
+    assert {code for code, _ in seen} == {0}
+    assert accuracy(Path("models/release")) == 0.97
+
+
+def test_old_releases_go_after_a_while_and_one_that_comes_again_stays(workspace: Workspace) -> None:
+    names = []
+    for value in ("0.91", "0.92", "0.93", "0.94", "0.93"):
+        Path("accuracy").write_text(value)
+        run_stages(workspace)
+        names.append(publish(workspace).name)
+    assert set(os.listdir("models/releases")) == set(names[1:])
+    assert len(set(names[1:])) == release.KEPT
+    assert accuracy(Path("models/release")) == 0.93
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "message"),
+    [
+        ("models/model.onnx", "another model", "is not the file that dvc.lock names"),
+        ("reports/parity.json", None, "No such file"),
+    ],
+)
+def test_what_was_not_proved_is_not_published(
+    workspace: Workspace, path: str, content: str | None, message: str
+) -> None:
+    first = publish(workspace)
+    Path(path).unlink()
+    if content:
+        Path(path).write_text(content)
+    with pytest.raises(WorkspaceError, match=message):
+        publish(workspace)
+    assert os.listdir("models/releases") == [first.name]
+
+
+def test_a_proof_that_failed_is_not_published(workspace: Workspace) -> None:
+    Path("parity").write_text(releasing.PARITY.replace("true", "false"))
+    Path("accuracy").write_text("0.96")
+    run_stages(workspace)
+    with pytest.raises(WorkspaceError, match="does not prove this model"):
+        publish(workspace)
+    assert not Path("models/release").exists()
+
+
+def test_what_a_killed_process_left_is_removed(workspace: Workspace) -> None:
+    Path("models/releases/.1.part").mkdir(parents=True)
+    Path("models/releases/.abc.part").symlink_to("nowhere")
+    found = publish(workspace)
+    assert os.listdir("models/releases") == [found.name]
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_only_a_run_of_all_stages_that_passed_is_published(workspace: Workspace) -> None:
+    state: Any = pipeline(stages=["export"], return_state=True)
+    assert state.is_completed()
+    assert not Path("models/release").exists()
+    Path("accuracy").write_text("bad")
+    assert pipeline(return_state=True).is_failed()
+    assert not Path("models/release").exists()
+    Path("accuracy").write_text("0.95")
+    assert pipeline(return_state=True).is_completed()
+    assert accuracy(Path("models/release")) == 0.95

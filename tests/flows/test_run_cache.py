@@ -1,0 +1,57 @@
+"""A stage that has run with the same inputs is restored, also if its outputs persist or are not cached."""
+
+from pathlib import Path
+
+from flows.transcript import Outcome
+from flows.workspace import Workspace
+from tests.project import MakeWorkspace
+
+TRAIN = {
+    "cmd": "sh train",
+    "deps": ["source"],
+    "outs": [{"model": {"persist": True}}],
+    "metrics": [{"metrics.json": {"cache": False, "persist": True}}],
+}
+
+
+def make(make_workspace: MakeWorkspace) -> Workspace:
+    workspace = make_workspace({"train": TRAIN})
+    (workspace.root / "train").write_text("cp source model; echo '{\"value\": 1}' > metrics.json")
+    return workspace
+
+
+def run(workspace: Workspace, source: str) -> Outcome:
+    Path("source").write_text(source)
+    return workspace.run("train", print).outcome
+
+
+def test_an_earlier_run_is_restored_with_all_its_outputs(make_workspace: MakeWorkspace) -> None:
+    workspace = make(make_workspace)
+    assert [run(workspace, source) for source in ("one", "two")] == [Outcome.RAN] * 2
+    Path("metrics.json").unlink()
+    assert run(workspace, "one") is Outcome.RESTORED
+    assert Path("model").read_text() == "one"
+    assert Path("metrics.json").exists()
+    assert workspace.stale(["train"]) == []
+
+
+def test_outputs_that_are_missing_are_restored(make_workspace: MakeWorkspace) -> None:
+    workspace = make(make_workspace)
+    run(workspace, "one")
+    Path("model").unlink()
+    Path("metrics.json").unlink()
+    assert run(workspace, "one") is Outcome.RESTORED
+
+
+def test_old_outputs_stay_while_a_stage_fails(make_workspace: MakeWorkspace) -> None:
+    workspace = make(make_workspace)
+    run(workspace, "one")
+    Path("train").write_text("exit 1")
+    assert run(workspace, "two") is Outcome.FAILED
+    assert Path("model").read_text() == "one"
+
+
+def test_force_restores_nothing(make_workspace: MakeWorkspace) -> None:
+    workspace = make(make_workspace)
+    run(workspace, "one")
+    assert workspace.run("train", print, force=True).outcome is Outcome.RAN

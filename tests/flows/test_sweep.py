@@ -1,0 +1,188 @@
+"""Sweeps through a real Ray, on a tenth of the real MNIST, with trials that diverge and that are killed."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from ruamel.yaml import YAML
+
+from tests.project import Project, copy_project
+from tests.small import make_small
+
+SOUND = {"name": "sgd", "over": {"solvers.sgd.lr": [0.05, 0.1]}}
+DIVERGING = {"name": "diverging", "set": {"solvers.sgd.lr": 1e30}}
+LONG = {"name": "long", "set": {"train.epochs": 1_000_000}}
+Rows = list[dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, raw_data: Path) -> Project:
+    folder = tmp_path_factory.mktemp("sweep")
+    project = copy_project(folder / "project", folder / "home")
+    make_small(project, raw_data)
+    # Ray would let its processes wait for all others.
+    project.env |= {"PREFECT_HOME": str(folder / "prefect"), "RAY_worker_niceness": "0"}
+    project.dvc("repro", "download")
+    return project
+
+
+def plan(project: Project, name: str, *configurations: dict[str, Any], **changes: Any) -> None:
+    fixed = {"normalize.validation_size": 1000, "train.epochs": 2, "models.mlp.hidden_sizes": [16]}
+    content = {"about": "for a test", "fixed": fixed, "configurations": [*configurations], "seeds": [1, 2]}
+    YAML().dump({**content, **changes}, project.folder / f"sweeps/{name}.yaml")
+
+
+def sweep(project: Project, name: str, *arguments: str) -> str:
+    return project.run(sys.executable, "-m", "flows.sweep", name, *arguments).stdout
+
+
+def table(project: Project, name: str, file: str = "trials") -> Rows:
+    return list(csv.DictReader(project.text(f"sweeps/results/{name}/{file}.csv").splitlines()))
+
+
+def processes_of_trials(driver: psutil.Process) -> list[psutil.Process]:
+    """The processes of Ray that are at work on a trial."""
+    found = []
+    for process in driver.children(recursive=True):
+        try:
+            if process.cmdline()[:1] == ["ray::trial"]:
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def listening(process: psutil.Process) -> list[str]:
+    """The addresses at which a process waits for others."""
+    connections = process.net_connections("tcp")
+    return [c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN]
+
+
+def test_faults_are_rows_and_the_others_as_if_there_were_none(project: Project) -> None:
+    plan(project, "sound", SOUND)
+    plan(project, "faulty", SOUND, DIVERGING, LONG)
+    sweep(project, "sound")
+    sound = table(project, "sound")
+    assert [row["status"] for row in sound] == ["completed"] * 6
+    # Four at a time, so that the long ones keep nobody waiting.
+    command = [sys.executable, "-m", "flows.sweep", "faulty", "--cpus-per-trial", "0.5"]
+    with subprocess.Popen(
+        command,
+        cwd=project.folder,
+        env=project.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert any("[8/10]" in line for line in process.stderr), "all but the long ones"
+        driver = psutil.Process(process.pid)
+        deadline = time.monotonic() + 120
+        while len(working := processes_of_trials(driver)) < 2:
+            assert time.monotonic() < deadline, [p.cmdline() for p in driver.children(recursive=True)]
+            time.sleep(0.2)
+        below = driver.children(recursive=True)
+        assert {address.removeprefix("::ffff:") for p in below for address in listening(p)} == {"127.0.0.1"}
+        for trial in working:
+            trial.send_signal(signal.SIGKILL)
+        output, rest = process.communicate(timeout=200)
+    assert process.returncode == 0, rest
+    assert "long" in output
+    assert psutil.wait_procs(below, timeout=60)[1] == [], "nothing of Ray is left"
+    rows = table(project, "faulty")
+    statuses = {(row["configuration"], row["seed"]): row["status"] for row in rows}
+    assert statuses["long", "1"] == statuses["long", "2"] == "killed"
+    assert statuses["diverging", "1"] == statuses["diverging", "2"] == "diverged"
+    assert "the loss is" in next(row["reason"] for row in rows if row["status"] == "diverged")
+    assert "died" in next(row["reason"] for row in rows if row["status"] == "killed")
+    assert [row for row in rows if row["configuration"] in ("params.yaml", "sgd")] == sound
+    summary = {row["configuration"]: row for row in table(project, "faulty", "summary")}
+    assert (summary["long"]["failed"], summary["long"]["validation_accuracy"]) == ("2", "")
+    assert (project.folder / "sweeps/results/faulty/learning-curves.png").stat().st_size > 10_000
+
+
+def test_a_sweep_that_was_killed_goes_on_with_what_is_missing(project: Project) -> None:
+    plan(project, "stopped", SOUND, seeds=[3, 4, 5])
+    command = [sys.executable, "-m", "flows.sweep", "stopped"]
+    with subprocess.Popen(
+        command, cwd=project.folder, env=project.env, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert any("[3/9]" in line for line in process.stderr)
+        below = psutil.Process(process.pid).children(recursive=True)
+        os.kill(process.pid, signal.SIGKILL)
+    ended = {path: path.stat().st_mtime_ns for path in project.folder.glob("sweeps/results/stopped/trials/*")}
+    assert 3 <= len(ended) < 9
+    output = sweep(project, "stopped")
+    assert f"{len(ended)} of 9 trials ended in an earlier sweep" in output
+    assert all(path.stat().st_mtime_ns == written for path, written in ended.items())
+    rows = table(project, "stopped")
+    assert [row["status"] for row in rows] == ["completed"] * 9
+    assert "9 of 9 trials ended in an earlier sweep" in sweep(project, "stopped")
+    assert table(project, "stopped") == rows
+    # Two of Ray's helpers take a minute to notice.
+    assert psutil.wait_procs(below, timeout=240)[1] == [], "nothing of Ray is left"
+
+
+def test_the_best_row_written_back_is_what_dvc_reproduces(project: Project) -> None:
+    tuned = {"name": "adam", "set": {"train.solver": "adam"}, "over": {"solvers.adam.lr": [1e-5, 0.01]}}
+    plan(project, "tuned", tuned, tune_seeds=[1], seeds=[2, 3])
+    output = sweep(project, "tuned", "--write-best")
+    assert "params.yaml has solvers.adam.lr: 0.01 now" in output
+    rows = table(project, "tuned")
+    parts = [(row["configuration"], row["chosen"], row["seed"], row["part"]) for row in rows]
+    low, high = (json.dumps({"solvers.adam.lr": lr}) for lr in (1e-5, 0.01))
+    assert parts == [
+        ("adam", low, "1", "tuning"),
+        ("adam", high, "1", "tuning"),
+        ("params.yaml", "{}", "2", "final"),
+        ("params.yaml", "{}", "3", "final"),
+        ("adam", high, "2", "final"),
+        ("adam", high, "3", "final"),
+    ]
+    project.dvc("repro", "train")
+    last = list(csv.DictReader(project.text("reports/training.csv").splitlines()))[-1]
+    for name in ("loss", "accuracy", "validation_loss", "validation_accuracy"):
+        assert last[name] == rows[4][name]
+
+
+def test_what_this_machine_has_not_and_a_silent_server_are_told_in_a_line(project: Project) -> None:
+    plan(project, "sound", SOUND)
+    command = (sys.executable, "-m", "flows.sweep", "sound")
+    failed = project.run(*command, "--cpus-per-trial", "1000", check=False)
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stdout
+    assert "error: a trial takes 1000 CPUs and 0 GPUs; there are " in failed.stdout.splitlines()[-1]
+    silent = "PREFECT_API_URL=http://127.0.0.1:9/api"  # nobody listens at port 9
+    failed = project.run("env", silent, *command, check=False)
+    assert failed.returncode == 1
+    assert failed.stdout.startswith("error: Prefect: ")
+    assert len(failed.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("about: [", "not valid YAML"),
+        ("about: nothing else", "fixed is missing"),
+        (None, "there is no such file; sweeps: sweeps/"),
+    ],
+)
+def test_a_plan_that_is_not_possible_is_told_before_any_work(
+    project: Project, content: str | None, message: str
+) -> None:
+    if content is not None:
+        (project.folder / "sweeps/wrong.yaml").write_text(content)
+    failed = project.run(sys.executable, "-m", "flows.sweep", "wrong" if content else "absent", check=False)
+    assert failed.returncode == 2
+    lines = failed.stdout.splitlines()
+    assert all(line.startswith("error: ") for line in lines)
+    assert message in lines[0]

@@ -1,0 +1,99 @@
+"""The container image: what is in it, and that it works read-only and for anybody."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from ruamel.yaml import YAML
+
+from tests.containers import IMAGE
+from tests.project import ROOT
+
+
+@pytest.fixture
+def volume(engine: docker.DockerClient) -> Iterator[str]:
+    volume = engine.volumes.create()
+    yield str(volume.name)
+    volume.remove()
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["docker", "run", "--rm", "--read-only", "--tmpfs=/tmp", *arguments]
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=280)
+
+
+def test_nobody_is_root_and_nothing_is_left_of_the_building(engine: docker.DockerClient) -> None:
+    image = engine.images.get(IMAGE)
+    assert image.attrs["Config"]["User"] == "1000:1000"
+    assert {f"org.opencontainers.image.{name}" for name in ("title", "description", "revision")} <= set(
+        image.labels
+    )
+    found = run(
+        IMAGE, "sh", "-c", "command -v cc gcc g++ clang make; find /app -name '*.git*' -o -name tests"
+    )
+    assert found.stdout == ""
+
+
+def test_the_whole_pipeline_runs_read_only_for_any_user(
+    engine: docker.DockerClient, volume: str, raw_data: Path, web_runtime: Path
+) -> None:
+    digest = YAML(typ="safe").load(ROOT / "dvc.lock")["stages"]["train"]["outs"][0]["md5"]
+    fetched = (f"--volume={raw_data}:/raw:ro", f"--volume={web_runtime}:/web_runtime:ro")
+    mounts = ("--network=none", f"--volume={volume}:/workspace", *fetched)
+    mirrors = ('download.mirrors=["file:///raw"]', 'web_runtime.mirrors=["file:///web_runtime"]')
+    command = ("python", "-m", "flows", "--set", mirrors[0], "--set", mirrors[1])
+    first = run("--user=4321:4321", *mounts, IMAGE, *command)
+    assert first.stdout.count("  ran") == 8, first.stdout
+    second = run("--user=4321:4321", *mounts, IMAGE)
+    assert second.stdout.count("up to date") >= 8, second.stdout
+    found = run(*mounts, IMAGE, "md5sum", "models/model.safetensors")
+    assert "error: user 1000 cannot write /workspace/" in found.stdout
+    assert found.returncode == 1
+    found = run("--user=4321:4321", *mounts, IMAGE, "stat", "-c", "%u", "models/model.safetensors")
+    assert found.stdout == "4321\n"
+    model = run("--user=4321:4321", *mounts, IMAGE, "cat", "dvc.lock")
+    assert YAML(typ="safe").load(model.stdout)["stages"]["train"]["outs"][0]["md5"] == digest
+
+
+def test_a_newer_image_brings_its_project_and_keeps_the_results(
+    engine: docker.DockerClient, volume: str
+) -> None:
+    mount = f"--volume={volume}:/workspace"
+    age = "rm flows/pipeline.py; touch flows/older.py; echo old > .dvc/image"
+    old = f"{age}; echo mine > dvc.lock; mkdir models; echo model > models/m"
+    assert run(mount, IMAGE, "sh", "-c", old).returncode == 0
+    found = run(mount, IMAGE, "sh", "-c", "ls flows; cat dvc.lock models/m")
+    assert "pipeline.py" in found.stdout
+    assert "older.py" not in found.stdout
+    assert found.stdout.endswith("mine\nmodel\n")
+
+
+def test_a_mounted_checkout_stays_as_it_is(engine: docker.DockerClient, tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").touch()
+    found = run(f"--volume={tmp_path}:/workspace", "--user=0", IMAGE, "ls", "-A")
+    assert found.stdout == "dvc.yaml\n"
+
+
+def test_a_stop_is_heard(engine: docker.DockerClient) -> None:
+    container = engine.containers.run(
+        IMAGE, ["python", "-c", "import time; print('up', flush=True); time.sleep(100)"], detach=True
+    )
+    try:
+        next(container.logs(stream=True))
+        began = time.monotonic()
+        container.stop(timeout=60)
+        assert time.monotonic() - began < 30
+        assert container.wait()["StatusCode"] == 143
+    finally:
+        container.remove(force=True, v=True)
+
+
+def test_the_health_check_tells_the_two_apart(engine: docker.DockerClient) -> None:
+    check = "python -I /app/container/health.py"
+    assert run(IMAGE, "sh", "-c", check).returncode == 0
+    ill = run("--env=HEALTH_URL=http://127.0.0.1:9/health", IMAGE, "sh", "-c", check)
+    assert ill.returncode == 1
+    assert "error: http://127.0.0.1:9/health: " in ill.stdout

@@ -1,0 +1,76 @@
+// What is on the canvas: strokes, above a test image or on blank paper.
+import { SIDE, prepare, rasterize } from "./prepare.js";
+
+export const SIZE = 280;
+export const PEN = 24;
+const ZOOM = SIZE / SIDE;
+
+export class Drawing extends EventTarget {
+  strokes = [];
+  base = null; // { image, title }: a test image below the strokes
+  isOpen = false; // whether the last stroke may still grow
+  #past = [];
+
+  get isBlank() {
+    return !this.strokes.length && !this.base;
+  }
+
+  get canUndo() {
+    return this.#past.length > 0;
+  }
+
+  begin(x, y) {
+    this.#keep();
+    this.strokes = [...this.strokes, [x, y]];
+    this.#changed(true);
+  }
+
+  extend(x, y) {
+    if (!this.isOpen) return;
+    const stroke = this.strokes.at(-1);
+    if (Math.hypot(x - stroke.at(-2), y - stroke.at(-1)) < 1) return;
+    stroke.push(x, y);
+    this.#changed(true);
+  }
+
+  undo() {
+    if (!this.canUndo) return;
+    Object.assign(this, this.#past.pop());
+    this.#changed();
+  }
+
+  clear() {
+    if (this.isBlank) return;
+    this.show([], null);
+  }
+
+  /** Put strokes or a test image in the place of what is there; undo brings that back. */
+  show(strokes, base) {
+    this.#keep();
+    this.strokes = strokes;
+    this.base = base;
+    this.#changed();
+  }
+
+  /** What the network sees, 28 × 28 grey values; null where the canvas is blank. A test image stays as it is. */
+  image() {
+    if (!this.strokes.length) return this.base && this.base.image;
+    const ink = rasterize(this.strokes, SIZE, PEN);
+    if (this.base) {
+      for (let place = 0; place < ink.length; place++) {
+        const [row, column] = [Math.floor(place / SIZE / ZOOM), Math.floor((place % SIZE) / ZOOM)];
+        ink[place] = Math.max(ink[place], this.base.image[row * SIDE + column]);
+      }
+    }
+    return prepare(ink, SIZE);
+  }
+
+  #keep() {
+    this.#past.push({ strokes: this.strokes, base: this.base });
+  }
+
+  #changed(isOpen = false) {
+    this.isOpen = isOpen;
+    this.dispatchEvent(new Event("change"));
+  }
+}
