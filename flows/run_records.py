@@ -41,17 +41,21 @@ def settle(root: Path, log: Callable[[str], None]) -> None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            _settle(path.name, log)
+            declare_crashed(path.name, "Its process died without a word.", log)
             path.unlink(missing_ok=True)
 
 
-def _settle(run_id: str, log: Callable[[str], None]) -> None:
+def declare_crashed(run_id: str, why: str, log: Callable[[str], None]) -> None:
+    """Tell the server that a run is no more, unless it knows how the run ended, or that it will begin again.
+
+    Raises:
+        httpx.HTTPError: the server does not answer.
+    """
     with get_client(sync_client=True) as client:
         try:
             run = client.read_flow_run(run_id)  # type: ignore[arg-type]
         except (ObjectNotFound, ValueError):  # of another server
             return
-        if run.state is None or not run.state.is_final():
-            message = "The process of this run died without a word."
-            client.set_flow_run_state(run.id, Crashed(message=message), force=True)
-            log(f"run {run.name} died without a word; its state is Crashed now")
+        if run.state is None or not (run.state.is_final() or run.state.is_scheduled()):
+            client.set_flow_run_state(run.id, Crashed(message=why), force=True)
+            log(f"run {run.name} is Crashed: {why}")

@@ -2,7 +2,8 @@
 
 When it starts, it settles runs on the server that died in this folder. When it is stopped (SIGTERM, SIGINT),
 each run at work first ends its stage and tells the server: Prefect's own worker would kill the run, which the
-server then shows as running for good, and let the next one wait. When it is killed, all below it ends.
+server then shows as running for good, and let the next one wait. When it is killed, all below it ends. On a
+docker pool it tells the server of every run whose container was killed.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from typing import Any
 import httpx
 import psutil
 
+from flows import container_ends
 from flows.run_records import settle
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -33,6 +35,8 @@ def main() -> int:
     _settle_when_the_server_answers(stops)
     if stops:
         return 0
+    if known.type == "docker":
+        container_ends.watch(_say)
     prefect = [sys.executable, "-m", "prefect", "worker", "start", "--pool", known.pool, "--type", known.type]
     worker = subprocess.Popen(
         [sys.executable, "-I", "-S", str(GUARD), *prefect, *others],

@@ -41,8 +41,10 @@ APART: dict[str, tuple[int, dict[str, object]]] = {
     "dropout": (COUNT, {**STILL, "models.mlp.dropout": 0.2}),
 }
 
-# L-BFGS divides by differences of gradients, and Rprop goes by their signs: both make much of last bits.
-TOLERANCE = {"lbfgs": 1e-3, "rprop": 0.1}
+# L-BFGS divides by differences of gradients, which makes much of last bits.
+TOLERANCE = {"lbfgs": 1e-3}
+# Rprop goes by the sign of a gradient. Nearly zero, its last bit decides, and a weight is off.
+OFF = {"rprop": 10}
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +75,8 @@ def test_two_processes_train_as_one(trained: Path, name: str) -> None:
     losses, accuracies = first.pop("losses"), first.pop("accuracies")
     torch.testing.assert_close(losses, torch.tensor([row.loss for row in history]), rtol=0, atol=1e-5)
     assert accuracies.tolist() == pytest.approx([row.accuracy for row in history])
-    for weight, alone in net.state_dict().items():
-        torch.testing.assert_close(first[weight], alone, rtol=0, atol=TOLERANCE.get(name, 1e-4))
+    apart = torch.cat([(first[weight] - alone).abs().flatten() for weight, alone in net.state_dict().items()])
+    assert (apart > TOLERANCE.get(name, 1e-4)).sum() <= OFF.get(name, 0), apart.max()
 
 
 @pytest.mark.parametrize("name", APART)

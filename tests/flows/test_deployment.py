@@ -173,6 +173,26 @@ def test_a_container_that_is_killed_or_stopped_makes_room_for_the_next(
         server.wait_for(server.begin(deployment), "Completed")
 
 
+def test_a_killed_container_is_told_of_even_where_prefects_worker_comes_too_late(
+    server: Server, project: Path
+) -> None:
+    deployment = in_containers(project)
+    server.deploy(project, deployment)
+    with server.worker(project, deployment) as worker:
+        run = server.begin(deployment)
+        until(lambda: times(project), 60, server.log.read_text())
+        container, below = container_of(run), psutil.Process(worker.pid).children(recursive=True)
+        for process in below:
+            process.suspend()
+        container.kill()
+        server.wait_for(run, "Crashed", seconds=20)
+        for process in below:
+            process.resume()
+        go(project)
+        server.wait_for(server.begin(deployment), "Completed")
+        assert server.state(run) == "Crashed"
+
+
 def test_a_run_that_is_cancelled_leaves_no_container(server: Server, project: Path) -> None:
     parameters = {**NIGHTLY["nightly"]["parameters"], "force": True, "runner": "docker"}
     deployment = changed(project, parameters=parameters)
