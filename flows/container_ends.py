@@ -13,7 +13,7 @@ import httpx
 import requests
 from docker.errors import DockerException
 
-from flows.run_records import declare_crashed
+from flows.run_records import declare_dead
 
 RUN = "io.prefect.flow-run-id"  # the label that Prefect's worker gives its containers
 DEATHS = {"type": "container", "event": "die", "label": RUN}
@@ -41,6 +41,6 @@ def _tell(container: dict[str, str], log: Callable[[str], None]) -> None:
     if code == "0":
         return
     try:
-        declare_crashed(container[RUN], f"Its container ended with exit code {code}.", log)
+        declare_dead(container[RUN], f"Its container ended with exit code {code}.", log)
     except httpx.HTTPError as error:
-        log(f"the server was not told that run {container[RUN]} has crashed: {error}")
+        log(f"the server was not told how run {container[RUN]} ended: {error}")

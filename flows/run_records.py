@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prefect import get_client
+from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Crashed
+from prefect.states import Cancelled, Crashed
 
 FOLDER = Path(".dvc/tmp/runs")
 
@@ -41,11 +42,11 @@ def settle(root: Path, log: Callable[[str], None]) -> None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            declare_crashed(path.name, "Its process died without a word.", log)
+            declare_dead(path.name, "Its process died without a word.", log)
             path.unlink(missing_ok=True)
 
 
-def declare_crashed(run_id: str, why: str, log: Callable[[str], None]) -> None:
+def declare_dead(run_id: str, why: str, log: Callable[[str], None]) -> None:
     """Tell the server that a run is no more, unless it knows how the run ended, or that it will begin again.
 
     Raises:
@@ -57,5 +58,7 @@ def declare_crashed(run_id: str, why: str, log: Callable[[str], None]) -> None:
         except (ObjectNotFound, ValueError):  # of another server
             return
         if run.state is None or not (run.state.is_final() or run.state.is_scheduled()):
-            client.set_flow_run_state(run.id, Crashed(message=why), force=True)
-            log(f"run {run.name} is Crashed: {why}")
+            asked_for = run.state is not None and run.state.is_cancelling()
+            state: State[None] = Cancelled(message=why) if asked_for else Crashed(message=why)
+            client.set_flow_run_state(run.id, state, force=True)
+            log(f"run {run.name} is {state.name}: {why}")

@@ -193,23 +193,30 @@ def test_a_killed_container_is_told_of_even_where_prefects_worker_comes_too_late
         assert server.state(run) == "Crashed"
 
 
-def test_a_run_that_is_cancelled_leaves_no_container(server: Server, project: Path) -> None:
-    parameters = {**NIGHTLY["nightly"]["parameters"], "force": True, "runner": "docker"}
-    deployment = changed(project, parameters=parameters)
+@pytest.mark.parametrize("name", NIGHTLY)
+def test_a_run_that_is_cancelled_leaves_no_container(server: Server, project: Path, name: str) -> None:
+    if name == "nightly-docker":  # the run is in a container
+        deployment = in_containers(project)
+    else:  # its stages are
+        parameters = {**NIGHTLY[name]["parameters"], "force": True, "runner": "docker"}
+        deployment = changed(project, parameters=parameters)
     server.deploy(project, deployment)
     with contextlib.closing(engine_with_image()) as engine, server.worker(project, deployment):
-
-        def containers() -> list[object]:
-            return list(engine.containers.list(all=True, filters={"label": f"digits.workspace={project}"}))
-
         run = server.begin(deployment)
         until(lambda: times(project), 60, server.log.read_text())
+        label = f"io.prefect.flow-run-id={run}" if name == "nightly-docker" else f"digits.workspace={project}"
+
+        def containers() -> list[object]:
+            return list(engine.containers.list(all=True, filters={"label": label}))
+
         assert containers()
         server.run(project, "flow-run", "cancel", run)
         server.wait_for(run, "Cancelled")
         until(lambda: not containers(), 20, "the container is still there")
         go(project)
         server.wait_for(server.begin(deployment), "Completed")
+        states = ask(f"{server.url}/flow_run_states/?flow_run_id={run}")
+        assert [state["type"] for state in states][-2:] == ["CANCELLING", "CANCELLED"]
 
 
 def test_a_server_that_is_killed_and_comes_back_changes_nothing(server: Server, project: Path) -> None:
