@@ -57,8 +57,9 @@ def declare_dead(run_id: str, why: str, log: Callable[[str], None]) -> None:
             run = client.read_flow_run(run_id)  # type: ignore[arg-type]
         except (ObjectNotFound, ValueError):  # of another server
             return
-        if run.state is None or not (run.state.is_final() or run.state.is_scheduled()):
-            asked_for = run.state is not None and run.state.is_cancelling()
-            state: State[None] = Cancelled(message=why) if asked_for else Crashed(message=why)
-            client.set_flow_run_state(run.id, state, force=True)
-            log(f"run {run.name} is {state.name}: {why}")
+        if run.state and (run.state.is_final() or run.state.is_scheduled()):
+            return
+        asked_for = run.state and run.state.is_cancelling()
+        state: State[None] = Cancelled(message=why) if asked_for else Crashed(message=why)
+        client.set_flow_run_state(run.id, state, force=True)
+        log(f"run {run.name} is {state.name}: {why}")

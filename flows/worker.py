@@ -17,7 +17,6 @@ from typing import Any
 import httpx
 import psutil
 
-from flows import container_ends
 from flows.run_records import settle
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -36,6 +35,8 @@ def main() -> int:
     if stops:
         return 0
     if known.type == "docker":
+        from flows import container_ends  # Docker's library is not for everyone
+
         container_ends.watch(_say)
     prefect = [sys.executable, "-m", "prefect", "worker", "start", "--pool", known.pool, "--type", known.type]
     worker = subprocess.Popen(

@@ -14,6 +14,7 @@ import docker
 import psutil
 import pytest
 
+from flows.container_ends import RUN
 from tests.containers import engine_with_image
 from tests.flows.servers import NIGHTLY, Server, ask, changed, copy_flows, serving, until
 from tests.project import ROOT
@@ -154,7 +155,7 @@ def in_containers(project: Path) -> dict[str, Any]:
 
 def container_of(run: str) -> docker.models.containers.Container:
     with contextlib.closing(engine_with_image()) as engine:
-        (found,) = engine.containers.list(filters={"label": f"io.prefect.flow-run-id={run}"})
+        (found,) = engine.containers.list(filters={"label": f"{RUN}={run}"})
         return found
 
 
@@ -204,7 +205,7 @@ def test_a_run_that_is_cancelled_leaves_no_container(server: Server, project: Pa
     with contextlib.closing(engine_with_image()) as engine, server.worker(project, deployment):
         run = server.begin(deployment)
         until(lambda: times(project), 60, server.log.read_text())
-        label = f"io.prefect.flow-run-id={run}" if name == "nightly-docker" else f"digits.workspace={project}"
+        label = f"{RUN}={run}" if name == "nightly-docker" else f"digits.workspace={project}"
 
         def containers() -> list[object]:
             return list(engine.containers.list(all=True, filters={"label": label}))
