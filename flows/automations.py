@@ -22,6 +22,7 @@ from flows.events import ACCURACY_DROPPED, FAILED, RECOVERED
 
 BODY = Path(__file__).with_name("webhook.json.jinja")
 PIPELINE = {"prefect.resource.role": "flow", "prefect.resource.name": "pipeline"}
+CRASHED = "prefect.flow-run.Crashed"
 SILENCE = timedelta(seconds=180)  # six heartbeats, see prefect.toml
 HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDS = {
@@ -56,17 +57,29 @@ def silent_runs() -> Automation:
 
 def messages(webhook: UUID) -> Automation:
     """Calls a webhook with all that is needed to act."""
-    return Automation(
-        name="pipeline: messages",
-        trigger=EventTrigger(
-            posture=Posture.Reactive,
-            match_related=PIPELINE,
-            expect={FAILED, RECOVERED, ACCURACY_DROPPED, "prefect.flow-run.Crashed"},
-            threshold=1,
-            within=timedelta(0),
-        ),
-        actions=[CallWebhook(block_document_id=webhook, payload=BODY.read_text(encoding="utf-8"))],
+    trigger = _every({FAILED, RECOVERED, ACCURACY_DROPPED}, within=timedelta(0))
+    return _calling(webhook, "pipeline: messages", trigger)
+
+
+def crashes(webhook: UUID) -> Automation:
+    """Calls the webhook for a run that crashed, once.
+
+    `silent_runs` sees the same event, and where the database is busy it fails; the server then evaluates the
+    event anew for all. The period makes it a late one the second time.
+    """
+    trigger = _every({CRASHED}, within=timedelta(seconds=1), for_each={"prefect.resource.id"})
+    return _calling(webhook, "pipeline: crashes", trigger)
+
+
+def _every(events: set[str], **period: Any) -> EventTrigger:
+    return EventTrigger(
+        posture=Posture.Reactive, match_related=PIPELINE, expect=events, threshold=1, **period
     )
+
+
+def _calling(webhook: UUID, name: str, trigger: EventTrigger) -> Automation:
+    call = CallWebhook(block_document_id=webhook, payload=BODY.read_text(encoding="utf-8"))
+    return Automation(name=name, trigger=trigger, actions=[call])
 
 
 def put(wanted: Automation) -> None:
@@ -89,6 +102,7 @@ def main() -> int:
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     webhook: Any = Webhook(url=url, headers=headers).save("digits", overwrite=True)
     put(messages(webhook))
+    put(crashes(webhook))
     print("failures, recoveries, crashes and drops in accuracy are sent to DIGITS_WEBHOOK_URL")
     return 0
 

@@ -54,8 +54,10 @@ class ContainerRunner(BaseModel, extra="forbid"):
         """Remove the containers that a killed run left; only for who is alone in the workspace."""
         # Where the engine does not answer, the first stage says so.
         with suppress(ContainerError), _engine() as engine:
-            for container in engine.containers.list(all=True, filters={"label": f"{LABEL}={folder}"}):
-                with suppress(APIError):  # it may be about to remove itself
+            # Each may be about to remove itself.
+            filters = {"label": f"{LABEL}={folder}"}
+            for container in engine.containers.list(all=True, filters=filters, ignore_removed=True):
+                with suppress(APIError):
                     container.remove(force=True, v=True)
 
     def run(self, command: str, folder: str, environment: dict[str, str]) -> int:

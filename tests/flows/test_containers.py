@@ -64,7 +64,8 @@ def contain(make_workspace: MakeWorkspace) -> Callable[..., Workspace]:
 def left(engine: docker.DockerClient, workspace: Workspace) -> list[object]:
     """The containers of this workspace, once those that end by themselves have had the time."""
     deadline = time.monotonic() + 20
-    while found := engine.containers.list(all=True, filters={"label": f"digits.workspace={workspace.root}"}):
+    filters = {"label": f"digits.workspace={workspace.root}"}
+    while found := engine.containers.list(all=True, filters=filters, ignore_removed=True):
         if time.monotonic() > deadline:
             break
         time.sleep(0.1)

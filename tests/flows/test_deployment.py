@@ -208,7 +208,8 @@ def test_a_run_that_is_cancelled_leaves_no_container(server: Server, project: Pa
         label = f"{RUN}={run}" if name == "nightly-docker" else f"digits.workspace={project}"
 
         def containers() -> list[object]:
-            return list(engine.containers.list(all=True, filters={"label": label}))
+            filters = {"label": label}
+            return list(engine.containers.list(all=True, filters=filters, ignore_removed=True))
 
         assert containers()
         server.run(project, "flow-run", "cancel", run)
