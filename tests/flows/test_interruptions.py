@@ -160,17 +160,13 @@ def interrupt(template: Template, project: Project, victim: str, number: int, ru
 
     filters = {"label": f"digits.workspace={project.folder}"}
     if engine:
-        until(
-            lambda: not engine.containers.list(filters=filters, ignore_removed=True),
-            30,
-            "a container goes on",
-        )
+        listed = partial(engine.containers.list, filters=filters, ignore_removed=True)
+        until(lambda: not listed(), 30, "a container goes on")
     nothing_is_left_or_half(template, project)
     done = project.run(*flow(*arguments))
     assert "Traceback" not in done.stdout
     if engine:  # one that was made and had not begun is removed only now
-        left = partial(engine.containers.list, all=True, filters=filters, ignore_removed=True)
-        until(lambda: not left(), 30, "a container is left")
+        until(lambda: not listed(all=True), 30, "a container is left")
         engine.close()
     all_is_as_if_nothing_had_been(template, project)
 
