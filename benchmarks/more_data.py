@@ -18,7 +18,7 @@ import torch
 from safetensors.numpy import load_file
 from tqdm import tqdm
 
-from digits.augmentation import Augmentation
+from digits.training.augmentation import Augmentation
 
 CHANGES = Augmentation(shift=2.0, rotation=10.0, scale=0.1, elastic=0.5)
 PIECE = 10_000  # images

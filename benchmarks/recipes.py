@@ -17,8 +17,9 @@ from pathlib import Path
 from statistics import mean, median, stdev
 
 from benchmarks.report import machine
-from digits import parameters, recipes
-from digits.recipes import Claim
+from digits.parameters import recipes
+from digits.parameters import schema as parameters
+from digits.parameters.recipes import Claim
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "recipes"

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks import more_data
 from benchmarks.report import machine
-from digits import parameters
+from digits.parameters import schema as parameters
 
 ROOT = Path(__file__).resolve().parents[1]
 SPARE = 8e9  # bytes that stay free on the disk

@@ -1,1 +1,3 @@
-"""A handwritten-digit classifier: parameters, data, training, evaluation, export and parity."""
+"""A handwritten-digit classifier, in rooms: docs/architecture.md has the plan."""
+
+from digits.common import numerics  # noqa: F401 (decides how torch computes, and must come before it)

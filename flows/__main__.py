@@ -20,7 +20,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from digits.parameters_file import ParameterError
+from digits.common.parameters_file import ParameterError
 from flows.command import Parser, run
 from flows.pipeline import pipeline
 from flows.request import RequestError, check, containers, with_recipe

@@ -9,8 +9,8 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from digits import parameters
-from digits.parameters_file import ParameterError
+from digits.common.parameters_file import ParameterError
+from digits.parameters import schema as parameters
 from flows import events, tasks
 from flows.release import Release
 from flows.request import RequestError, check, containers, secret, with_recipe

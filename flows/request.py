@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from digits import parameters, recipes
+from digits.parameters import recipes
+from digits.parameters import schema as parameters
 from flows.workspace import Workspace
 
 if TYPE_CHECKING:

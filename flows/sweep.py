@@ -23,10 +23,12 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from digits import parameters, sweep_plan, sweep_results
-from digits.errors import DigitsError
-from digits.sweep_plan import Plan, PlanError, Point
-from digits.sweep_results import Row, Summary
+from digits.common.errors import DigitsError
+from digits.parameters import schema as parameters
+from digits.sweeps import plan as sweep_plan
+from digits.sweeps import results as sweep_results
+from digits.sweeps.plan import Plan, PlanError, Point
+from digits.sweeps.results import Row, Summary
 from flows.artifacts import publish_picture
 from flows.command import Parser, run
 from flows.trials import RAW, Resources, trials
@@ -85,7 +87,7 @@ def prepare(name: str) -> tuple[Plan, list[Point]]:
 
 
 def _report(plan: Plan, rows: Sequence[Row], summaries: Sequence[Summary], folder: Path) -> None:
-    from digits import pictures  # loads matplotlib
+    from digits.evaluation import pictures  # loads matplotlib
 
     sweep_results.write_tables(folder, rows, summaries)
     picture = folder / "learning-curves.png"

@@ -20,12 +20,15 @@ from prefect.states import Completed, Failed
 from prefect_ray import RayTaskRunner
 from prefect_ray.context import remote_options
 
-from digits import sweep_results
-from digits.errors import DigitsError
-from digits.files import code_sha256, sha256
-from digits.parameters import NO_TEACHER, Parameters
-from digits.sweep_plan import Plan, Point
-from digits.sweep_results import Row
+import digits
+from digits.common.errors import DigitsError
+from digits.common.files import code_files, code_sha256, sha256
+from digits.data.sections import Normalize
+from digits.parameters.schema import Parameters
+from digits.sweeps import results as sweep_results
+from digits.sweeps.plan import Plan, Point
+from digits.sweeps.results import Row
+from digits.training.sections import NO_TEACHER, TrainingValues
 
 RAW = Path("data/raw")
 TEACHERS = Path("teachers")
@@ -73,11 +76,12 @@ class Resources:
 def trial(values: dict[str, Any], images: Any, labels: Any) -> dict[str, object]:
     """One training; what became of it, as `stages.trial.run` says it."""
     # Only here, in a process of Ray: they load torch.
-    from digits.data import Dataset
+    from digits.data.datasets import Dataset
     from stages.trial import run
 
     try:
-        return run(Parameters.model_validate(values), Dataset(images, labels))
+        normalize = Normalize.model_validate(values[Normalize.key])
+        return run(TrainingValues.of(values), normalize, Dataset(images, labels))
     except DigitsError as error:
         return {"status": "failed", "reason": str(error), "curve": [], "kept": None}
 
@@ -94,13 +98,13 @@ def trials(plan: Plan, points: Sequence[Point], folder: Path, resources: Resourc
 def _rows(plan: Plan, points: Sequence[Point], folder: Path, resources: Resources) -> list[Row]:
     import ray  # only now, for it reads the environment that `Resources` makes
 
-    from digits.data import read_raw
+    from digits.data.datasets import read_raw
 
     resources.check(ray.nodes())  # type: ignore[no-untyped-call]
     images, labels = read_raw(RAW, "train")
     # Once, for all trials on all machines.
     data = {"images": ray.put(images), "labels": ray.put(labels)}
-    batch = _Batch(folder, data, resources, _data_and_code())
+    batch = _Batch(folder, data, resources, _data())
     if not plan.tune_seeds:
         return batch.run(points, plan.seeds, tuning=False)
     groups: dict[str, list[Point]] = {}
@@ -151,10 +155,10 @@ class _Batch:
 
     def _key(self, values: Parameters) -> str:
         """Of everything that decides how a trial ends."""
-        used = {"normalize": values.normalize.model_dump(), **values.of_training}
+        used = {"normalize": values.normalize.model_dump(), **values.training.origin}
         if values.train.teacher != NO_TEACHER and (file := TEACHERS / values.train.teacher).exists():
             used["teacher_sha256"] = sha256(file)
-        return hashlib.sha256(json.dumps([used, self.identity]).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps([used, _code(values), self.identity]).encode()).hexdigest()[:16]
 
 
 def _result(future: Any) -> dict[str, Any]:
@@ -167,10 +171,15 @@ def _result(future: Any) -> dict[str, Any]:
     return {"status": status, "reason": " ".join(str(state.message).split()), "curve": [], "kept": None}
 
 
-def _data_and_code() -> dict[str, str]:
+def _code(values: Parameters) -> str:
+    root = Path(digits.__file__).parents[1]
+    own = [root / "stages/trial.py", root / "stages/train.py", *code_files(root / "digits/data")]
+    return code_sha256([*values.training.code, *own], root)
+
+
+def _data() -> dict[str, str]:
     return {
         "images_sha256": sha256(RAW / "train-images-idx3-ubyte"),
         "labels_sha256": sha256(RAW / "train-labels-idx1-ubyte"),
-        "code_sha256": code_sha256(Path("digits"), Path("stages")),
         "torch": version("torch"),
     }

@@ -17,7 +17,7 @@ from dvc.exceptions import DvcException  # type: ignore[import-untyped]
 from dvc.lock import LockError  # type: ignore[import-untyped]
 from dvc.repo import Repo  # type: ignore[import-untyped]
 
-from digits import locking
+from digits.common import locking
 from flows import leftovers
 from flows.transcript import Log, Outcome, StageResult, Transcript
 

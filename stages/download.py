@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from digits.download import download
-from digits.parameters import Parameters
-from stages.command import run
+from digits.common.stage import run
+from digits.data.download import download
+from digits.data.sections import Download
 
 
-def main(parameters: Parameters) -> None:
-    values = parameters.download
+def main(values: Download) -> None:
     download(values.mirrors, Path("data/raw"), values.attempts, values.timeout)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Download.read)

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from safetensors.torch import load_file
 
-from digits import devices, model_file, pictures
-from digits.evaluation import Evaluation, check_accuracy
-from digits.files import replacing
-from digits.inference import log_probabilities
-from digits.parameters import Parameters
-from stages.command import run
+from digits.common.files import replacing
+from digits.common.stage import run
+from digits.evaluation import pictures
+from digits.evaluation.metrics import Evaluation, check_accuracy
+from digits.evaluation.sections import Evaluate
+from digits.networks import devices, model_file
+from digits.networks.inference import log_probabilities
 
 MODEL = Path("models/model.safetensors")
 TEST = Path("data/normalized/test.safetensors")
@@ -29,8 +30,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
         )
 
 
-def main(parameters: Parameters) -> None:
-    values = parameters.evaluate
+def main(values: Evaluate) -> None:
     devices.make_deterministic(threads=1)
     test = load_file(TEST)
     output = log_probabilities(model_file.load(MODEL).net, test["images"], values.batch_size)
@@ -61,4 +61,4 @@ def main(parameters: Parameters) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Evaluate.read, "torch", "numpy", "safetensors", "matplotlib")

@@ -4,17 +4,17 @@ import hashlib
 import json
 from pathlib import Path
 
-from digits import devices, model_file
-from digits.export import to_onnx
-from digits.files import replacing, sha256
-from digits.parameters import Parameters
-from stages.command import run
+from digits.common.files import replacing, sha256
+from digits.common.stage import run
+from digits.networks import devices, model_file
+from digits.onnx.export import to_onnx
+from digits.onnx.sections import Export
 
 MODEL = Path("models/model.safetensors")
 ONNX = Path("models/model.onnx")
 
 
-def main(parameters: Parameters) -> None:
+def main(values: Export) -> None:
     devices.make_deterministic(threads=1)
     model = model_file.load(MODEL)
     made_from = json.dumps(model.parameters, sort_keys=True)
@@ -27,12 +27,12 @@ def main(parameters: Parameters) -> None:
         "data_sha256": model.data_sha256,
         "model_sha256": sha256(MODEL),
     }
-    exported = to_onnx(model.classifier, parameters.export.opset, metadata)
+    exported = to_onnx(model.classifier, values.opset, metadata)
     with replacing(ONNX) as temporary:
         temporary.write_bytes(exported.SerializeToString(deterministic=True))
     operators = ", ".join(node.op_type for node in exported.graph.node)
-    print(f"{ONNX}: {ONNX.stat().st_size:,} bytes, opset {parameters.export.opset}: {operators}")
+    print(f"{ONNX}: {ONNX.stat().st_size:,} bytes, opset {values.opset}: {operators}")
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Export.read, "torch", "safetensors", "onnx", "onnx-ir", "onnxscript")

@@ -4,17 +4,16 @@ from pathlib import Path
 
 from safetensors.numpy import save_file
 
-from digits.data import check_statistics, read_raw, split, to_tensors
-from digits.files import replacing
-from digits.parameters import Parameters
-from stages.command import run
+from digits.common.files import replacing
+from digits.common.stage import run
+from digits.data.datasets import check_statistics, read_raw, split, to_tensors
+from digits.data.sections import Normalize
 
 RAW = Path("data/raw")
 NORMALIZED = Path("data/normalized")
 
 
-def main(parameters: Parameters) -> None:
-    values = parameters.normalize
+def main(values: Normalize) -> None:
     original, test = read_raw(RAW, "train"), read_raw(RAW, "t10k")
     check_statistics(original.images, values.mean, values.std)
     training, validation = split(original, values.validation_size, values.validation_seed)
@@ -26,4 +25,4 @@ def main(parameters: Parameters) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Normalize.read, "numpy", "safetensors")

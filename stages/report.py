@@ -6,12 +6,12 @@ import os
 import shutil
 from pathlib import Path
 
-from digits import page
-from digits.data import read_raw
-from digits.files import scratch_folder, sha256
-from digits.parameters import Parameters
-from digits.web_runtime import LIBRARY, VERSION, WASM
-from stages.command import run
+from digits.common.files import scratch_folder, sha256
+from digits.common.stage import run
+from digits.data.datasets import read_raw
+from digits.data.web_runtime import LIBRARY, VERSION, WASM
+from digits.page import content as page
+from digits.page.sections import Report
 
 SOURCES = Path("web/page")
 RUNTIME = Path("data/web_runtime")
@@ -26,14 +26,14 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def main(parameters: Parameters) -> None:
+def main(values: Report) -> None:
     metrics = json.loads((REPORTS / "metrics.json").read_text())
     answers = page.Answers(MODEL.read_bytes(), read_raw(RAW, "t10k"))
     predictions = [int(row["predicted"]) for row in read_csv(REPORTS / "predictions.csv")]
     answers.check(predictions, metrics["accuracy"])
     report = page.report(
         answers,
-        parameters.evaluate.mistakes,
+        values.mistakes,
         read_csv(REPORTS / "training.csv"),
         {path.name: sha256(path) for path in (MODEL, *sorted(RAW.glob("*-ubyte")))},
         {
@@ -62,4 +62,4 @@ def main(parameters: Parameters) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Report.read, "numpy", "onnxruntime")

@@ -8,18 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from digits import small_models
-from digits.data import read_raw
-from digits.files import replacing
-from digits.parameters import Parameters
-from stages.command import run
+from digits.common.files import replacing
+from digits.common.stage import run
+from digits.data.datasets import read_raw
+from digits.onnx import small_models
+from digits.onnx.sections import Shrink
 
 ONNX = Path("models/model.onnx")
 SMALL = Path("models/small")
 
 
-def main(parameters: Parameters) -> None:
-    values = parameters.shrink
+def main(values: Shrink) -> None:
     model = ONNX.read_bytes()
     training, test = (read_raw(Path("data/raw"), prefix) for prefix in ("train", "t10k"))
     chosen = np.linspace(0, len(training.images) - 1, values.calibration_images).astype(int)
@@ -48,4 +47,4 @@ def main(parameters: Parameters) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Shrink.read, "onnx", "onnxruntime")

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -12,14 +13,15 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from digits import devices, distributed, model_file
-from digits.errors import DigitsError
-from digits.files import code_sha256, replacing, sha256
-from digits.parameters import NO_TEACHER, Parameters
-from digits.streaming import Stream, require_room
-from digits.training import Checkpoint, Examples, train
-from digits.training_state import Interval
-from stages.command import run
+from digits.common.errors import DigitsError
+from digits.common.files import code_sha256, replacing, sha256
+from digits.common.stage import run
+from digits.networks import devices, model_file
+from digits.training import distributed
+from digits.training.loop import Checkpoint, Examples, train
+from digits.training.sections import NO_TEACHER, TrainingValues
+from digits.training.state import Interval
+from digits.training.streaming import Stream, require_room
 
 NORMALIZED = Path("data/normalized")
 TRAIN = NORMALIZED / "train.safetensors"
@@ -68,32 +70,35 @@ def read_teacher(name: str, mean: float, std: float, device: torch.device) -> to
 
 
 def identity(
-    made_from: dict[str, Any], data_sha256: str, device: torch.device, processes: int
+    made_from: dict[str, Any], code: Sequence[Path], data_sha256: str, device: torch.device, processes: int
 ) -> dict[str, str]:
     """Everything that decides where a training ends."""
     return {
         "parameters": json.dumps(made_from),
         "data_sha256": data_sha256,
-        "code_sha256": code_sha256(Path("digits"), Path("stages")),
+        "code_sha256": code_sha256([*code, Path(__file__)], Path(__file__).parents[1]),
         "torch": torch.__version__,
         "device": device.type,
         "processes": str(processes),
     }
 
 
-def main(parameters: Parameters) -> None:
+def main(parameters: TrainingValues) -> None:
     began = time.perf_counter()
     ranks = distributed.join(parameters) if distributed.launched() else None
     device = ranks.device if ranks else devices.choose(parameters.train.device)
     devices.make_deterministic(parameters.train.threads)
     training, mean, std = read_training(parameters.train.stream, device)
     validation, _, _ = read_examples("validation", device)
+    parameters.require_validation(len(validation))
     kept_aside = validation if len(validation) else None
-    made_from, teacher = parameters.of_training, None
+    made_from, teacher = parameters.origin, None
     if (name := parameters.train.teacher) != NO_TEACHER:
         teacher = read_teacher(name, mean, std, device)
         made_from["distillation"]["teacher_sha256"] = sha256(TEACHERS / name)
-    this_one = partial(identity, made_from, device=device, processes=ranks.size if ranks else 1)
+    this_one = partial(
+        identity, made_from, parameters.code, device=device, processes=ranks.size if ranks else 1
+    )
     if ranks:
         ranks.require_same(this_one(f"{TRAIN.stat().st_size:,} bytes"))
         if not ranks.first:
@@ -118,4 +123,4 @@ def main(parameters: Parameters) -> None:
 
 
 if __name__ == "__main__":
-    run(main, processes=True)
+    run(main, TrainingValues.read, "torch", "numpy", "safetensors", torchrun=True)

@@ -2,15 +2,16 @@
 
 import torch
 
-from digits import devices
-from digits.data import Dataset, normalize, split
-from digits.parameters import NO_TEACHER, Parameters
-from digits.training import Examples, TrainingError, train
-from digits.training_state import best_epoch
+from digits.data.datasets import Dataset, normalize, split
+from digits.data.sections import Normalize
+from digits.networks import devices
+from digits.training.loop import Examples, TrainingError, train
+from digits.training.sections import NO_TEACHER, TrainingValues
+from digits.training.state import best_epoch
 from stages.train import read_teacher
 
 
-def run(parameters: Parameters, original: Dataset) -> dict[str, object]:
+def run(parameters: TrainingValues, values: Normalize, original: Dataset) -> dict[str, object]:
     """Train on these raw training images; return what became of it, ready for JSON.
 
     `status` is `completed` or `diverged`, `reason` says why; `curve` has a row for each epoch with the means
@@ -18,7 +19,6 @@ def run(parameters: Parameters, original: Dataset) -> dict[str, object]:
     """
     device = devices.choose(parameters.train.device)
     devices.make_deterministic(parameters.train.threads)
-    values = parameters.normalize
     training, validation = (
         _examples(part, values.mean, values.std, device)
         for part in split(original, values.validation_size, values.validation_seed)

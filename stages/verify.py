@@ -6,37 +6,45 @@ from pathlib import Path
 
 import onnx
 
-from digits import certificate, devices, export, model_file, near_ties
-from digits.certificate import Missing
-from digits.certificate_table import line, table
-from digits.data import read_raw
-from digits.files import replacing
-from digits.parameters import Parameters
-from digits.parity import Comparison, Reference
-from digits.runtimes import Model
-from digits.runtimes.pytorch_float32 import PyTorchFloat32
-from digits.runtimes.pytorch_float64 import PyTorchFloat64
-from stages.command import run
+from digits.common import versions
+from digits.common.files import replacing
+from digits.common.stage import run
+from digits.data.datasets import read_raw
+from digits.networks import devices, model_file
+from digits.onnx import certificate, export, near_ties
+from digits.onnx.certificate import Missing
+from digits.onnx.certificate_table import line, table
+from digits.onnx.parity import Comparison, Reference
+from digits.onnx.runtime import ORACLE, YARDSTICK, Model, find
+from digits.onnx.sections import Verify
 
 MODEL = Path("models/model.safetensors")
 ONNX = Path("models/model.onnx")
 PARITY = Path("reports/parity.json")
+PACKAGES = ("torch", "numpy", "safetensors", "onnx", "onnxruntime")
 
 
-def main(parameters: Parameters) -> None:
-    certify(parameters, parameters.verify.runtimes, PARITY)
+OF_RUNTIMES = {"openvino": "openvino", "opencv": "opencv-python-headless"}
+"""Packages that are not here in every case; `certify` tells where one is missing."""
 
 
-def certify(parameters: Parameters, runtimes: Sequence[str], path: Path) -> None:
+def main(values: Verify) -> None:
+    certify(values, values.runtimes, PARITY)
+
+
+def certify(values: Verify, runtimes: Sequence[str], path: Path) -> None:
     """Compare these runtimes, write the certificate, and fail unless it holds."""
-    values = parameters.verify
+    chosen = [package for name, package in OF_RUNTIMES.items() if name in runtimes]
+    versions.require([package for package in chosen if versions.installed(package)])
     devices.make_deterministic(threads=1)
     test = read_raw(Path("data/raw"), "t10k")
     images = test.images[:, None].copy()
     model = Model(ONNX.read_bytes(), model_file.load(MODEL).classifier)
     export.check(onnx.load_from_string(model.onnx))
     ties = near_ties.search(model.classifier, images, values.near_ties)
-    reference = Reference(PyTorchFloat64(model), PyTorchFloat32(model), images, test.labels, ties)
+    reference = Reference(
+        find(ORACLE)(model, "default"), find(YARDSTICK)(model, "default"), images, test.labels, ties
+    )
     results: list[Comparison | Missing] = []
     for result in certificate.compare_all(runtimes, model, reference, values):
         results.append(result)
@@ -52,4 +60,4 @@ def certify(parameters: Parameters, runtimes: Sequence[str], path: Path) -> None
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Verify.read, *PACKAGES)

@@ -5,16 +5,16 @@ What is here differs between machines, so this certificate, reports/parity-all.j
 
 from pathlib import Path
 
-from digits.parameters import RUNTIMES, Parameters
-from stages.command import run
-from stages.verify import certify
+from digits.common.stage import run
+from digits.onnx.sections import RUNTIMES, Verify
+from stages.verify import PACKAGES, certify
 
 PARITY_ALL = Path("reports/parity-all.json")
 
 
-def main(parameters: Parameters) -> None:
-    certify(parameters, RUNTIMES, PARITY_ALL)
+def main(values: Verify) -> None:
+    certify(values, RUNTIMES, PARITY_ALL)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Verify.read, *PACKAGES)

@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
-from digits.download import download
-from digits.parameters import Parameters
-from digits.web_runtime import LIBRARY, WASM
-from stages.command import run
+from digits.common.stage import run
+from digits.data.download import download
+from digits.data.sections import WebRuntime
+from digits.data.web_runtime import LIBRARY, WASM
 
 
-def main(parameters: Parameters) -> None:
-    values, files = parameters.web_runtime, (LIBRARY, WASM)
-    target = Path("data/web_runtime")
+def main(values: WebRuntime) -> None:
+    files, target = (LIBRARY, WASM), Path("data/web_runtime")
     download(values.mirrors, target, values.attempts, values.timeout, files, key="web_runtime.mirrors")
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, WebRuntime.read)

@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from digits.files import sha256
+from digits.common.files import sha256
 from tests.containers import IMAGE
 from tests.project import Project
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from digits.losses import Loss, probabilities_and_targets
+from digits.training.loss import Loss, probabilities_and_targets
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from digits.losses import Loss
+from digits.training.loss import Loss
 
 if TYPE_CHECKING:
     import torch

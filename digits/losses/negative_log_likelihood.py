@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from digits.losses import Loss, cross_entropy_gradient
+from digits.training.loss import Loss, cross_entropy_gradient
 
 if TYPE_CHECKING:
     import torch

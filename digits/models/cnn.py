@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, PositiveInt
 
-from digits.models import Model
+from digits.networks.model import Model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,6 +21,6 @@ class ConvolutionalNet(Model):
     dropout: Annotated[float, Field(ge=0, lt=1, description="before the linear layer")]
 
     def build(self) -> nn.Module:
-        from digits.convolutional import Convolutional
+        from digits.networks.convolutional import Convolutional
 
         return Convolutional(self.channels, self.dropout)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, PositiveInt
 
-from digits.models import Model
+from digits.networks.model import Model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,6 +19,6 @@ class FeedForwardNet(Model):
     dropout: Annotated[float, Field(ge=0, lt=1, description="probability that a hidden unit is zeroed")]
 
     def build(self) -> nn.Module:
-        from digits.perceptron import Perceptron
+        from digits.networks.perceptron import Perceptron
 
         return Perceptron(self.hidden_sizes, self.dropout)

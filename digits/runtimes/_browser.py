@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.runtimes import Model, Runtime, RuntimeFailedError, RuntimeUnavailableError
+from digits.onnx.runtime import Model, Runtime, RuntimeFailedError, RuntimeUnavailableError
 from digits.runtimes._javascript import FOLDER, answers, package, task
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.export import INPUT, OUTPUT
-from digits.runtimes import RuntimeFailedError, RuntimeUnavailableError
+from digits.onnx.export import INPUT, OUTPUT
+from digits.onnx.runtime import RuntimeFailedError, RuntimeUnavailableError
 
 FOLDER = Path(__file__).with_name("javascript")
 TYPES = {"float32": np.float32, "float64": np.float64, "float16": np.float16, "int64": np.int64}

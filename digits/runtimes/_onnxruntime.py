@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.export import INPUT, OUTPUT
-from digits.runtimes import Model, Runtime, RuntimeFailedError, RuntimeUnavailableError, require
+from digits.onnx.export import INPUT, OUTPUT
+from digits.onnx.runtime import Model, Runtime, RuntimeFailedError, RuntimeUnavailableError, require
 
 CPU = "CPUExecutionProvider"
 

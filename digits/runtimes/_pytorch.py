@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from digits.runtimes import Model, Runtime
+from digits.onnx.runtime import Model, Runtime
 
 
 class PyTorch(Runtime):

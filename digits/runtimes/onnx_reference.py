@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.export import INPUT, OUTPUT
-from digits.runtimes import Model, Runtime, RuntimeFailedError
+from digits.onnx.export import INPUT, OUTPUT
+from digits.onnx.runtime import Model, Runtime, RuntimeFailedError
 
 
 class OnnxReference(Runtime):

@@ -2,7 +2,7 @@
 
 import torch
 
-from digits.runtimes import Model, NoDeviceError
+from digits.onnx.runtime import Model, NoDeviceError
 from digits.runtimes._onnxruntime import OnnxRuntime
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.runtimes import Model, Runtime, RuntimeFailedError, RuntimeUnavailableError
+from digits.onnx.runtime import Model, Runtime, RuntimeFailedError, RuntimeUnavailableError
 from digits.runtimes._javascript import FOLDER, answers, package, task
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.export import INPUT, OUTPUT
-from digits.runtimes import Model, Runtime, RuntimeFailedError, require
+from digits.onnx.export import INPUT, OUTPUT
+from digits.onnx.runtime import Model, Runtime, RuntimeFailedError, require
 
 SETTINGS = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
 

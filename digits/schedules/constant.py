@@ -1,6 +1,6 @@
 """The solver's learning rate throughout."""
 
-from digits.schedules import Schedule
+from digits.training.schedule import Schedule
 
 
 class Constant(Schedule):

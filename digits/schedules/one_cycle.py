@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from digits.schedules import Schedule
+from digits.training.schedule import Schedule
 
 
 class OneCycle(Schedule):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt
 
-from digits.schedules import Schedule
+from digits.training.schedule import Schedule
 
 
 class Step(Schedule):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import NonNegativeFloat, PositiveFloat
 
-from digits.solvers import Beta, Solver
+from digits.training.solver import Beta, Solver
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import NonNegativeFloat, PositiveFloat
 
-from digits.solvers import Solver
+from digits.training.solver import Solver
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from digits.solvers import LargeBatch, Solver
+from digits.training.solver import LargeBatch, Solver
 
 if TYPE_CHECKING:
     import torch

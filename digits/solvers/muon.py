@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING
 
 from pydantic import NonNegativeFloat, PositiveFloat
 
-from digits.solvers import Beta, Solver
-from digits.solvers.adamw import AdamW
+from digits.common.section import Section
+from digits.training.solver import Beta, Betas, Solver
 
 if TYPE_CHECKING:
     import torch
+
+
+class AdamW(Section):
+    """Of the weights that are no matrices: the values of `digits.solvers.adamw`."""
+
+    lr: PositiveFloat
+    betas: Betas
+    eps: PositiveFloat
+    weight_decay: NonNegativeFloat
 
 
 class Muon(Solver):
@@ -26,11 +35,12 @@ class Muon(Solver):
     def build(self, weights: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
         import torch
 
-        from digits.optimizers import Together
+        from digits.training.joint_optimizer import JointOptimizer
 
         matrices: list[torch.nn.Parameter] = []
         rest: list[torch.nn.Parameter] = []
         for weight in weights:
             (matrices if weight.ndim == 2 else rest).append(weight)
         parts = [torch.optim.Muon(matrices, **self.model_dump(exclude={"adamw"}))] if matrices else []
-        return Together([*parts, *([self.adamw.build(rest)] if rest else [])])
+        others = [torch.optim.AdamW(rest, **self.adamw.model_dump(), fused=True)] if rest else []
+        return JointOptimizer([*parts, *others])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from digits.solvers import LargeBatch, Solver
+from digits.training.solver import LargeBatch, Solver
 
 if TYPE_CHECKING:
     import torch

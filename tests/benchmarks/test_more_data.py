@@ -7,7 +7,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from benchmarks import more_data
-from digits.streaming import Stream
+from digits.training.streaming import Stream
 
 
 def test_originals_come_first_and_changed_ones_after(tmp_path: Path) -> None:

@@ -4,20 +4,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from digits.parameters import Parameters, read
+from digits.training.sections import TrainingValues
 from tests.project import ROOT
 
-ReadWith = Callable[..., Parameters]
+ReadWith = Callable[..., TrainingValues]
 
 torch.set_num_threads(1)  # test processes share the cores, and threads that wait for others take much time
 
 
 @pytest.fixture
 def read_with() -> ReadWith:
-    """Reads the committed params.yaml with other values, `read_with({"train.epochs": 1})`."""
+    """Reads what the committed params.yaml says of a training, `read_with({"train.epochs": 1})`."""
 
-    def read_overridden(overrides: dict[str, object] | None = None) -> Parameters:
-        return read(ROOT / "params.yaml", overrides)
+    def read_overridden(overrides: dict[str, object] | None = None) -> TrainingValues:
+        return TrainingValues.read(ROOT / "params.yaml", overrides)
 
     return read_overridden
 

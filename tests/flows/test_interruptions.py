@@ -16,8 +16,8 @@ import docker
 import psutil
 import pytest
 
-from digits import locking
-from digits.files import sha256
+from digits.common import locking
+from digits.common.files import sha256
 from flows.workspace import LOCK
 from tests.containers import engine_with_image
 from tests.flows.servers import Server, changed, serving, until

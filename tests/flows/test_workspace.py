@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from digits import locking
+from digits.common import locking
 from flows import workspace as workspace_module
 from flows.transcript import Outcome
 from flows.workspace import LOCK, Workspace, WorkspaceError

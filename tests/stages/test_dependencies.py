@@ -62,5 +62,5 @@ def test_no_dependency_is_superfluous(stage: str) -> None:
 def test_a_missing_dependency_would_be_noticed() -> None:
     """The walk sees what is imported at the top, within a function, and by discovery."""
     files = imported_files("stages.train")
-    assert {"digits/training.py", "digits/devices.py", "digits/solvers/sgd.py"} <= files
-    assert "digits/devices.py" in imported_files("stages.download")
+    assert {"digits/training/loop.py", "digits/networks/devices.py", "digits/solvers/sgd.py"} <= files
+    assert "digits/networks/devices.py" in imported_files("stages.download")

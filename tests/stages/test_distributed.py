@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from digits import locking
-from digits.parameters import write
-from tests.digits.test_training import examples
+from digits.common import locking
+from digits.parameters.schema import write
+from tests.digits.training.test_loop import examples
 from tests.project import ROOT
 
 SMALL: dict[str, object] = {

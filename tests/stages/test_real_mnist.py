@@ -13,8 +13,8 @@ import onnxruntime
 import pytest
 import torch
 
-from digits.data import read_raw
-from digits.files import sha256
+from digits.common.files import sha256
+from digits.data.datasets import read_raw
 from tests.containers import engine_with_image
 from tests.project import Project, stages_run
 

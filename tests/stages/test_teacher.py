@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from digits import model_file, parameters
-from digits.data import Dataset, to_tensors
+from digits.data.datasets import Dataset, to_tensors
+from digits.networks import model_file
+from digits.parameters import schema as parameters
 from tests.project import ROOT
 
 SMALL = {"train.epochs": 1, "models.mlp.hidden_sizes": [8], "train.device": "cpu"}

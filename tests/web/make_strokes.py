@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.data import read_raw
+from digits.data.datasets import read_raw
 
 FILE = Path(__file__).with_name("strokes.json")
 SIZE, PER_DIGIT, ENLARGED, SPUR = 280, 25, 4, 7

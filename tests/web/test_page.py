@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from benchmarks import page as bench
-from digits import preparation
+from digits.page import preparation
 from tests.project import Project
 from tests.web.conftest import OpenPage
 

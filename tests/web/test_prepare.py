@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from digits.data import read_raw
-from digits.preparation import prepare, rasterize, shrink
+from digits.data.datasets import read_raw
+from digits.page.preparation import prepare, rasterize, shrink
 
 HERE = Path(__file__).parent
 DRAWINGS = [drawing["strokes"] for drawing in json.loads((HERE / "strokes.json").read_text())["drawings"]]

@@ -11,17 +11,17 @@ import pytest
 import torch
 
 from digits import runtimes
-from digits.certificate import Missing, certificate, check, compare_all
-from digits.certificate_table import line, table
-from digits.classifier import Classifier
-from digits.export import to_onnx
-from digits.models import FeedForwardNet
-from digits.models import Model as Network
+from digits.common.choices import names
 from digits.models.cnn import ConvolutionalNet
-from digits.parameters import RUNTIMES, Verify
-from digits.parity import Comparison, ParityError, Reference
-from digits.registry import file_names
-from digits.runtimes import Model, RuntimeUnavailableError, find
+from digits.models.mlp import FeedForwardNet
+from digits.networks.classifier import Classifier
+from digits.networks.model import Model as Network
+from digits.onnx.certificate import Missing, certificate, check, compare_all
+from digits.onnx.certificate_table import line, table
+from digits.onnx.export import to_onnx
+from digits.onnx.parity import Comparison, ParityError, Reference
+from digits.onnx.runtime import Model, RuntimeUnavailableError, find
+from digits.onnx.sections import RUNTIMES, Verify
 from digits.runtimes.pytorch_float32 import PyTorchFloat32
 from digits.runtimes.pytorch_float64 import PyTorchFloat64
 from tests.project import ROOT
@@ -139,7 +139,7 @@ def test_a_package_that_is_not_installed_is_missing(name: str, module: str) -> N
     code = f"""
 import sys
 sys.modules[{module!r}] = None
-from digits.runtimes import Model, RuntimeUnavailableError, find
+from digits.onnx.runtime import Model, RuntimeUnavailableError, find
 try:
     find({name!r})(Model(b"", None), "default")
 except RuntimeUnavailableError as error:
@@ -185,13 +185,13 @@ def test_a_runtime_more_is_a_file_more(
     (tmp_path / "toy.py").write_text(TOY)
     (tmp_path / "_helper.py").write_text("")
     monkeypatch.setattr(runtimes, "__path__", [*runtimes.__path__, str(tmp_path)])
-    assert set(file_names(runtimes.__path__)) - set(RUNTIMES) == {"toy"}
+    assert set(names("digits.runtimes")) - set(RUNTIMES) == {"toy"}
     assert [result.runtime for result in compare_all(["toy"], model, reference, values())] == ["toy", "toy"]
 
 
 def test_reading_the_parameters_loads_no_runtime() -> None:
     code = (
-        "import sys, digits.parameters; print(*[n for n in sys.modules if n.startswith('digits.runtimes')])"
+        "import sys, digits.parameters.schema; print(*[n for n in sys.modules if n.startswith('digits.runtimes.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

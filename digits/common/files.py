@@ -1,0 +1,78 @@
+"""Files that are either as before or complete."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path to write to; it becomes `path` when the block ends well, and is removed otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        yield temporary
+        temporary.chmod(0o644)  # some libraries create files that only their owner may read
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """An empty folder, gone after the block; what a killed process left in it goes first."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+DROPPINGS = (
+    *(".DS_Store", "._*", ".AppleDouble", ".Spotlight-V100", ".Trash*", ".directory"),
+    *("Thumbs.db", "desktop.ini", ".nfs*", ".fuse_hidden*"),
+    *("*~", ".#*", "[#]*[#]", ".*.sw?", "*.bak", "*.orig", "*.rej", "*.tmp"),
+    *(".idea", ".vscode", ".ipynb_checkpoints", "__pycache__", "*.py[co]", ".*_cache", "node_modules"),
+)
+"""What file managers, editors, notebooks and tools leave behind, as .dvcignore and .gitignore have it too."""
+
+
+def is_dropping(name: str) -> bool:
+    """Whether a file or folder of this name is nobody's work, and must neither count nor be published."""
+    return any(fnmatchcase(name, pattern) for pattern in DROPPINGS)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files there, sorted by their paths, without droppings."""
+    found = []
+    for entry in sorted(folder.iterdir()):
+        if is_dropping(entry.name):
+            continue
+        found += files_below(entry) if entry.is_dir() else [entry]
+    return found
+
+
+def code_files(*folders: Path) -> list[Path]:
+    """All files of code below these folders, or these files themselves: of Python and what it runs."""
+    found = (files_below(path) if path.is_dir() else [path] for path in folders)
+    return [path for paths in found for path in paths if path.suffix in (".py", ".mjs", ".html", ".json")]
+
+
+def code_sha256(paths: Iterable[Path], root: Path) -> str:
+    """Of these files of code together, with their names below `root`."""
+    digest = hashlib.sha256()
+    for path in paths:
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

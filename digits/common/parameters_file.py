@@ -1,0 +1,85 @@
+"""params.yaml as a file: read, changed at dotted keys, written with its comments."""
+
+import os
+import tempfile
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
+from ruamel.yaml.error import YAMLError
+
+from digits.common.errors import DigitsError
+
+Path_ = str | os.PathLike[str]
+
+
+class ParameterError(DigitsError, ValueError):
+    """params.yaml, or a change of it, is not valid; `str` has one line per mistake."""
+
+
+def load(path: Path_, overrides: Mapping[str, object], to_save: bool = False) -> MutableMapping[str, Any]:
+    """The file's tree, with other values at the dotted keys of `overrides`; the file stays as it is.
+
+    Args:
+        to_save: keep comments and layout, which takes five times as long.
+
+    Raises:
+        ParameterError: the file is missing or broken, or a key leads through a value.
+    """
+    try:
+        tree = _yaml("rt" if to_save else "safe").load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParameterError(f"{path}: there is no such file; run from the project's folder") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, MutableMapping):
+        raise ParameterError(f"{path}: must hold sections (key: value), not {tree!r}")
+    for key, value in overrides.items():
+        *parents, last = key.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {}) if isinstance(node, MutableMapping) else node
+        if not isinstance(node, MutableMapping):
+            raise ParameterError(f"{path}: {key} cannot be set: {'.'.join(parents)} holds no keys")
+        node[last] = _styled(value, node.get(last)) if isinstance(value, list) else value
+    return tree
+
+
+def get(tree: Any, key: str) -> object:
+    """The value at a dotted key, or None."""
+    for name in key.split("."):
+        tree = tree.get(name) if isinstance(tree, Mapping) else None
+    return tree
+
+
+def save(path: Path_, tree: Mapping[str, Any]) -> None:
+    """Write the tree in one step: whoever reads meanwhile sees the old file or the new one."""
+    descriptor, temporary = tempfile.mkstemp(dir=Path(path).parent, prefix=".params-")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            _yaml("rt").dump(tree, file)
+        os.chmod(temporary, Path(path).stat().st_mode)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _yaml(typ: str) -> YAML:
+    # The parser DVC uses: YAML 1.2, where 1e-06 is a number and `off` is a word.
+    yaml = YAML(typ=typ)
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    return yaml
+
+
+def _styled(values: list[Any], before: object) -> CommentedSeq:
+    """The list in the style of the one it replaces, else in one line."""
+    styled = CommentedSeq(values)
+    if isinstance(before, CommentedSeq) and not before.fa.flow_style():
+        styled.fa.set_block_style()
+    else:
+        styled.fa.set_flow_style()
+    return styled

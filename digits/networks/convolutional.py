@@ -1,0 +1,45 @@
+"""The convolutional network as a network of PyTorch."""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from digits.networks.dropout import Dropout
+
+
+class Convolutional(nn.Module):
+    """Images [batch, 1, 28, 28] to log-probabilities [batch, 10].
+
+    Each block: two 3 x 3 convolutions, the second with stride 2, both followed by batch normalization and
+    ReLU. The mean over the last block's pixels, dropout and a linear layer give the answer.
+    """
+
+    def __init__(self, channels: list[int], dropout: float) -> None:
+        super().__init__()
+        blocks = (_block(inputs, outputs) for inputs, outputs in pairwise([1, *channels]))
+        self.layers = nn.Sequential(*(layer for block in blocks for layer in block))
+        self.dropout = Dropout(dropout)
+        self.output = nn.Linear(channels[-1], 10)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        first, *others = self.layers
+        # Channels last is a third faster on a CPU; the layers after this one keep to it.
+        values = first(images).contiguous(memory_format=torch.channels_last)
+        for layer in others:
+            values = layer(values)
+        # Not AdaptiveAvgPool2d: its gradient is not deterministic on a GPU.
+        means = values.mean((2, 3))
+        answer: torch.Tensor = self.output(self.dropout(means))
+        return answer.log_softmax(1)
+
+
+def _block(inputs: int, outputs: int) -> list[nn.Module]:
+    return [
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(outputs, outputs, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    ]

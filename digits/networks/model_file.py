@@ -1,0 +1,70 @@
+"""A trained network as one safetensors file that says how to rebuild it. Nothing is unpickled."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors
+import safetensors.torch
+from torch import nn
+
+from digits.common.choices import choice, names
+from digits.common.errors import DigitsError
+from digits.networks.classifier import Classifier
+from digits.networks.model import Model
+
+
+class ModelFileError(DigitsError):
+    """A file is not a model of this project."""
+
+
+class TrainedModel(NamedTuple):
+    """A network with what it was made from."""
+
+    net: nn.Module
+    mean: float
+    std: float
+    parameters: dict[str, Any]
+    """Every value that had a part in its making, by section of params.yaml."""
+    data_sha256: str
+    """Of the file of normalized training images."""
+
+    @property
+    def classifier(self) -> Classifier:
+        """The network behind its normalization, in evaluation mode, for raw images."""
+        classifier = Classifier(self.net, self.mean, self.std)
+        return classifier.eval()
+
+
+def save(model: TrainedModel, path: Path) -> None:
+    """Write weights and origin; the same model gives the same bytes."""
+    origin = model._asdict()
+    net = origin.pop("net")
+    weights = {name: weight.detach().cpu().contiguous() for name, weight in net.state_dict().items()}
+    # One entry only: safetensors does not keep the order of several.
+    metadata = {"digits": json.dumps(origin, sort_keys=True)}
+    path.write_bytes(safetensors.torch.save(weights, metadata))
+
+
+def load(path: Path) -> TrainedModel:
+    """Read a model, on the CPU and in evaluation mode.
+
+    Raises:
+        ModelFileError: it is not a model of this project, or not whole.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            origin = json.loads(file.metadata()["digits"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        name = origin["parameters"]["train"]["model"]
+        if name not in names("digits.models"):
+            raise ValueError(f"there is no model {name!r} here")
+        model = choice("digits.models", name, Model)
+        net = model.model_validate(origin["parameters"]["models"][name]).build()
+        net.load_state_dict(weights)
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        cause = " ".join(str(error).split())
+        raise ModelFileError(
+            f"{path} is not a model of this project ({cause}); run the train stage"
+        ) from None
+    return TrainedModel(net.eval(), **origin)

@@ -1,0 +1,139 @@
+"""The certificate: every chosen runtime against PyTorch, in every configuration."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from digits.onnx.parity import Comparison, Expected, ParityError, Reference, short
+from digits.onnx.runtime import (
+    Model,
+    NoDeviceError,
+    Runtime,
+    RuntimeFailedError,
+    RuntimeUnavailableError,
+    find,
+)
+from digits.onnx.sections import Verify
+
+EXPLANATION = [
+    "Every number compares log-probabilities (natural logarithm) of all raw images, ten for each.",
+    "The oracle is PyTorch evaluating the same weights in float64. Its own error is about nine digits",
+    "smaller than that of float32, so what differs from the oracle is the error of the other side.",
+    "torch_float32_error, torch_float32_mean_error: the errors of PyTorch's own float32, the yardstick.",
+    "largest_difference, mean_difference: the runtime's error, as absolute differences from the oracle.",
+    "largest_excess: the most by which the runtime's error on a number exceeds PyTorch's on the same one.",
+    "error_ratio: largest_difference / torch_float32_error; a configuration fails above `tolerance`.",
+    "class_flips: images whose predicted digit is not the oracle's (at the top: PyTorch's flips, too);",
+    "fails above 0.",
+    "smallest_margin: the least distance between the two most probable digits; at the top, the oracle's.",
+    "largest_harmless_error: half of that; an error below it on every number flips no test image.",
+    "accuracy: recomputed from the runtime's own answers; fails unless equal to PyTorch's.",
+    "provider: what really ran, as the runtime itself reports it.",
+    "near_ties: test images moved by gradient steps to where the two most probable digits almost tie, the",
+    "margins between smallest_margin and largest_margin. There the rounding of float32 decides, so flips are",
+    "expected, of PyTorch's own float32, too (torch_float32_flips). near_tie_difference: the largest error",
+    "on them, held to the same tolerance; near_tie_flips: how many flip; near_tie_flipped_margin: the",
+    "largest margin of one that did. It fails above `explained_margin`, twice the error that is allowed.",
+    "missing: runtimes that were chosen and are not here; `passed` says nothing of them. They fail the",
+    "stage, unless it is the hardware that is not here (`no_device`).",
+]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A runtime that was chosen and is not here."""
+
+    runtime: str
+    reason: str
+    no_device: bool
+
+
+def compare_all(
+    names: Sequence[str], model: Model, reference: Reference, values: Verify
+) -> Iterator[Comparison | Missing]:
+    """Every configuration of these runtimes against the reference, each as soon as it is known."""
+    for name in names:
+        runtime = find(name)
+        for level in [o for o in values.optimizations if o in runtime.levels] or runtime.levels:
+            try:
+                with contextlib.closing(runtime(model, level)) as loaded:
+                    for size in values.batch_sizes:
+                        yield reference.compare(loaded, level, size, values.tolerance)
+            except RuntimeUnavailableError as error:
+                yield Missing(name, " ".join(str(error).split()), isinstance(error, NoDeviceError))
+                break
+            except RuntimeFailedError as error:
+                yield _failed(runtime, level, error)
+
+
+def _failed(runtime: type[Runtime], level: str, error: RuntimeFailedError) -> Comparison:
+    return Comparison(
+        runtime=runtime.name,
+        version="unknown",
+        provider="none",
+        optimization=level,
+        batch_size=0,
+        images=0,
+        class_flips=0,
+        accuracy=0.0,
+        faults=[" ".join(str(error).split())],
+    )
+
+
+def certificate(
+    reference: Reference, results: Sequence[Comparison | Missing], tolerance: float
+) -> dict[str, Any]:
+    """All results, ready for JSON."""
+    comparisons = [result for result in results if isinstance(result, Comparison)]
+    test = reference.test
+    flips = test.torch_flips + sum(c.class_flips for c in comparisons)
+    return {
+        "passed": bool(comparisons) and not flips and not any(c.faults for c in comparisons),
+        "images": len(test.images),
+        "class_flips": flips,
+        "accuracy_torch": reference.accuracy,
+        "accuracy_runtime": min((c.accuracy for c in comparisons), default=0.0),
+        "torch_float32_error": short(test.error),
+        "torch_float32_mean_error": short(test.errors.mean()),
+        "largest_difference": max((c.largest_difference or 0.0 for c in comparisons), default=None),
+        "tolerance": tolerance,
+        "smallest_margin": short(test.margins.min()),
+        "largest_harmless_error": short(test.margins.min() / 2),
+        "near_ties": _near_ties(reference, reference.near_ties, tolerance) if reference.near_ties else None,
+        "configurations": [asdict(c) for c in comparisons],
+        "missing": [asdict(result) for result in results if isinstance(result, Missing)],
+        "explanation": EXPLANATION,
+    }
+
+
+def _near_ties(reference: Reference, ties: Expected, tolerance: float) -> dict[str, Any]:
+    return {
+        "images": len(ties.images),
+        "smallest_margin": short(ties.margins.min()),
+        "largest_margin": short(ties.margins.max()),
+        "explained_margin": short(2 * tolerance * max(reference.test.error, ties.error)),
+        "torch_float32_error": short(ties.error),
+        "torch_float32_flips": ties.torch_flips,
+    }
+
+
+def check(proof: dict[str, Any]) -> None:
+    """Raises ParityError naming every configuration that failed, and how; also when none was compared."""
+    failed = [
+        f"  {c['runtime']} {c['provider']}, optimizations {c['optimization']}, batch {c['batch_size']}: "
+        + "; ".join(c["faults"])
+        for c in proof["configurations"]
+        if c["faults"]
+    ]
+    if failed:
+        raise ParityError("the ONNX model does not compute what PyTorch computes:\n" + "\n".join(failed))
+    lost = [f"  {m['runtime']}: {m['reason']}" for m in proof["missing"] if not m["no_device"]]
+    if lost:
+        raise ParityError("not every chosen runtime is here:\n" + "\n".join(lost))
+    if not proof["configurations"]:
+        raise ParityError("nothing was compared: verify.runtimes names none that is here")
+    if not proof["passed"]:
+        raise ParityError(
+            "PyTorch float32 predicts other digits than PyTorch float64: the model is at its limits"
+        )

@@ -1,0 +1,96 @@
+"""ONNX: one self-contained file that takes raw grey values and any batch size."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+
+import onnx
+import torch
+
+from digits.common.errors import DigitsError
+from digits.networks.classifier import Classifier
+
+INPUT, OUTPUT = "image", "log_probabilities"
+# The exporter misses torchvision's operators, which nothing here uses.
+logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+
+
+class ExportError(DigitsError):
+    """The exported graph breaks its contract."""
+
+
+def to_onnx(classifier: Classifier, opset: int, metadata: Mapping[str, str]) -> onnx.ModelProto:
+    """Export to ONNX: `image` uint8 [batch, 1, 28, 28] to `log_probabilities` float32 [batch, 10].
+
+    The same classifier gives the same bytes on every export, wherever the sources lie.
+
+    Raises:
+        ExportError: what came out breaks the contract; see `check`.
+    """
+    example = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns of its own internals
+        program = torch.onnx.export(
+            classifier.eval(),
+            (example,),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            opset_version=opset,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    _strip_traces(model)
+    onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
+    check(model)
+    return model
+
+
+def _strip_traces(model: onnx.ModelProto) -> None:
+    # The exporter notes source paths and stack traces, which differ between checkouts.
+    del model.graph.metadata_props[:]
+    del model.graph.value_info[:]
+    model.graph.doc_string = model.doc_string = ""
+    for part in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        part.doc_string = ""
+        del part.metadata_props[:]
+
+
+def check(model: onnx.ModelProto) -> None:
+    """Hold the model to the contract and to ONNX's full checker.
+
+    Raises:
+        ExportError: naming every breach.
+    """
+    if breaches := list(_breaches(model)):
+        raise ExportError("the ONNX model breaks its contract: " + "; ".join(breaches))
+
+
+def _breaches(model: onnx.ModelProto) -> Iterator[str]:
+    kinds = onnx.TensorProto
+    expected = (
+        (model.graph.input, INPUT, kinds.UINT8, ["batch", 1, 28, 28]),
+        (model.graph.output, OUTPUT, kinds.FLOAT, ["batch", 10]),
+    )
+    for values, name, kind, shape in expected:
+        if [value.name for value in values] != [name]:
+            yield f"expected {name!r} alone, found {[value.name for value in values]}"
+            continue
+        tensor = values[0].type.tensor_type
+        if tensor.elem_type != kind:
+            yield f"{name} is {kinds.DataType.Name(tensor.elem_type)}, not {kinds.DataType.Name(kind)}"
+        found = [dim.dim_param or dim.dim_value for dim in tensor.shape.dim]
+        if found != shape:
+            yield f"{name} has the shape {found}, not {shape}"
+    if any(tensor.data_location == kinds.EXTERNAL for tensor in model.graph.initializer):
+        yield "weights lie in a second file"
+    if model.functions or {opset.domain for opset in model.opset_import} != {""}:
+        yield "it uses operators outside the ONNX standard"
+    if any(node.op_type == "Dropout" for node in model.graph.node):
+        yield "it has a Dropout node"
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        yield f"the ONNX checker says: {error}"

@@ -1,0 +1,90 @@
+"""What a runtime has to be: all are behind one protocol, each in a file of `digits/runtimes`."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.common.choices import choice
+from digits.common.errors import DigitsError
+
+if TYPE_CHECKING:
+    from digits.networks.classifier import Classifier
+
+
+class RuntimeUnavailableError(DigitsError):
+    """A runtime that was asked for is not installed, or would be replaced by another without a word."""
+
+
+class NoDeviceError(RuntimeUnavailableError):
+    """The hardware that a runtime is for is not here, which no installation mends."""
+
+
+class RuntimeFailedError(DigitsError):
+    """A runtime refuses the model, or breaks while it computes."""
+
+
+class Model(NamedTuple):
+    """The model in both of its forms; all runtimes but PyTorch load the ONNX file."""
+
+    onnx: bytes
+    classifier: Classifier
+
+
+class Runtime(ABC):
+    """A loaded model."""
+
+    name: str
+    version: str
+    provider: str
+    """What really computes, as the runtime itself reports it."""
+    levels: ClassVar[tuple[str, ...]] = ("default",)
+    """The levels of graph optimization that it can be asked for."""
+    dtype: ClassVar[type[np.floating]] = np.float32
+    """Of its answers."""
+
+    @abstractmethod
+    def __init__(self, model: Model, level: str) -> None:
+        """Load the model.
+
+        Raises:
+            RuntimeUnavailableError: the runtime is not here.
+            RuntimeFailedError: it does not take the model.
+        """
+
+    @abstractmethod
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating]:
+        """Log-probabilities [n, 10] of raw images [n, 1, 28, 28], computed as one batch."""
+
+    def predict_all(self, images: NDArray[np.uint8], batch_size: int) -> NDArray[np.floating]:
+        """Log-probabilities of all images, `batch_size` at a time; the last batch may be smaller."""
+        starts = range(0, len(images), batch_size)
+        return np.concatenate([self.predict(images[i : i + batch_size]) for i in starts])
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to close
+        """End what was started for it."""
+
+
+ORACLE, YARDSTICK = "pytorch_float64", "pytorch_float32"
+"""The runtimes that the others are held against, in every verification."""
+
+
+def find(name: str) -> type[Runtime]:
+    """The runtime in the file of this name."""
+    return choice("digits.runtimes", name, Runtime)
+
+
+def require(module: str, extra: str) -> Any:
+    """Import an optional package, or say how to install it.
+
+    Raises:
+        RuntimeUnavailableError: it is not installed, or does not load.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise RuntimeUnavailableError(f"{error}; install it: pip install '.[{extra}]'") from error

@@ -1,0 +1,137 @@
+"""Smaller forms of an exported model: half precision, and 8-bit integers."""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+
+from digits.onnx import export
+from digits.onnx.export import INPUT, OUTPUT
+from digits.onnx.parity import short
+from digits.onnx.sections import Shrink
+
+Images = NDArray[np.uint8]
+BATCH_SIZES = (1, 1000)
+ROUNDS = 15
+
+
+def float16(model: bytes, images: Images) -> bytes:
+    """Weights and arithmetic in float16; input and output stay as they are."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    return _finish(convert_float_to_float16(onnx.load_from_string(model), keep_io_types=True), model)
+
+
+def int8(model: bytes, images: Images) -> bytes:
+    """Static quantization of the layers (QDQ, a scale per channel), ranges calibrated on `images`."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._batches = iter([images[i : i + 100] for i in range(0, len(images), 100)])
+
+        def get_next(self) -> dict[str, Images] | None:
+            batch = next(self._batches, None)
+            return None if batch is None else {INPUT: batch}
+
+    with tempfile.TemporaryDirectory() as folder:
+        source, prepared, target = (Path(folder) / f"{name}.onnx" for name in ("model", "prepared", "int8"))
+        source.write_bytes(model)
+        # Symbolic shapes are for dimensions that are computed; here only the batch is free.
+        quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            target,
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        return _finish(onnx.load(target), model)
+
+
+FORMATS: Mapping[str, Callable[[bytes, Images], bytes]] = {"float16": float16, "int8": int8}
+
+
+def _finish(small: onnx.ModelProto, model: bytes) -> bytes:
+    """Hold a converted model to the contract; domains that no node uses are dropped, metadata is kept."""
+    used = {node.domain for node in small.graph.node}
+    for opset in [o for o in small.opset_import if o.domain not in used]:
+        small.opset_import.remove(opset)
+    del small.graph.value_info[:]
+    del small.metadata_props[:]
+    small.metadata_props.extend(onnx.load_from_string(model).metadata_props)
+    export.check(small)
+    return bytes(small.SerializeToString(deterministic=True))
+
+
+def compare(name: str, small: bytes, model: bytes, images: Images, labels: NDArray[Any]) -> dict[str, Any]:
+    """Size, accuracy, flips and speed of a smaller model next to the float32 one, in onnxruntime on the CPU.
+
+    Speed is the median of the ratio of two times that are taken in turns, on one thread: what slows the
+    machine down for a while slows both. Above 1 the smaller model is faster.
+    """
+    sessions = [_session(content) for content in (model, small)]
+    found = [_answers(session, images) for session in sessions]
+    classes = [answers.argmax(axis=1) for answers in found]
+    accuracies = [float((c == labels).mean()) for c in classes]
+    speeds = {str(size): short(_speed(sessions, images, size)) for size in BATCH_SIZES}
+    return {
+        "format": name,
+        "onnxruntime": str(onnxruntime.__version__),
+        "images": len(images),
+        "bytes": len(small),
+        "bytes_float32": len(model),
+        "accuracy": accuracies[1],
+        "accuracy_float32": accuracies[0],
+        "class_flips": int((classes[0] != classes[1]).sum()),
+        "largest_difference": short(np.abs(found[1] - found[0]).max()),
+        "speed_by_batch_size": speeds,
+    }
+
+
+def verdict(facts: Mapping[str, Any], values: Shrink) -> str:
+    """Why a smaller model is not offered; empty where it is."""
+    if not np.isfinite(facts["largest_difference"]):
+        return "its answers are not finite"
+    if facts["accuracy"] < facts["accuracy_float32"] - values.max_accuracy_drop:
+        return f"it loses more than {values.max_accuracy_drop} of accuracy"
+    if facts["bytes"] >= facts["bytes_float32"] and max(facts["speed_by_batch_size"].values()) <= 1:
+        return "it is neither smaller nor faster"
+    return ""
+
+
+def _session(model: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _answers(session: onnxruntime.InferenceSession, images: Images) -> NDArray[np.float32]:
+    parts = [session.run([OUTPUT], {INPUT: images[i : i + 1000]})[0] for i in range(0, len(images), 1000)]
+    return np.concatenate(parts)
+
+
+def _speed(sessions: list[onnxruntime.InferenceSession], images: Images, batch_size: int) -> float:
+    batch, times = images[:batch_size], max(1, 1000 // batch_size)
+    ratios = []
+    for turn in range(ROUNDS + 1):
+        seconds = []
+        for session in sessions:
+            start = time.perf_counter()
+            for _ in range(times):
+                session.run([OUTPUT], {INPUT: batch})
+            seconds.append(time.perf_counter() - start)
+        if turn:  # the first warms up
+            ratios.append(seconds[0] / seconds[1])
+    return float(np.median(ratios))

@@ -1,0 +1,13 @@
+"""The section of params.yaml that belongs to the page."""
+
+from pydantic import PositiveInt
+
+from digits.common.section import TopSection
+
+
+class Report(TopSection):
+    """What the page shows."""
+
+    key = "report"
+
+    mistakes: PositiveInt

@@ -1,0 +1,180 @@
+"""What a sweep tries: a file of `sweeps/`, checked and laid out as trials."""
+
+import itertools
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, log
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from digits.common import wording as mistakes
+from digits.common.errors import DigitsError
+from digits.common.parameters_file import ParameterError
+from digits.common.section import Section
+from digits.parameters import schema as parameters
+from digits.parameters.schema import Parameters
+
+BASELINE = "params.yaml"
+
+
+class PlanError(DigitsError, ValueError):
+    """A sweep is not possible; `str` has one line per mistake."""
+
+
+class Range(Section):
+    """Numbers from `low` to `high`, for a random search."""
+
+    low: float
+    high: float
+    log: bool = False
+    """Whether each order of magnitude is as likely as any other."""
+    whole: bool = False
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError("low must be below high, and above 0 where log is true")
+        return self
+
+    def draw(self, generator: random.Random) -> float | int:
+        bounds = (log(self.low), log(self.high)) if self.log else (self.low, self.high)
+        value = generator.uniform(*bounds)
+        value = exp(value) if self.log else value
+        return round(value) if self.whole else float(f"{value:.4g}")
+
+
+Choices = Annotated[list[Any], Field(min_length=1)]
+
+
+class Configuration(Section):
+    """Something to try, by name: values of dotted keys, and choices of values."""
+
+    name: Annotated[str, Field(min_length=1)]
+    set: dict[str, Any] = Field(default_factory=dict)
+    over: dict[str, Choices | Range] = Field(default_factory=dict)
+
+
+class Plan(Section):
+    """A whole sweep."""
+
+    about: str
+    fixed: dict[str, Any]
+    """Of every trial, by dotted key."""
+    configurations: Annotated[list[Configuration], Field(min_length=1)]
+    search: Literal["grid", "random"] = "grid"
+    points: PositiveInt | None = None
+    """Of each configuration with choices, in a random search."""
+    search_seed: NonNegativeInt = 0
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    tune_seeds: list[NonNegativeInt] = Field(default_factory=list)
+    """With any, choices are made with these alone; the best of each configuration then runs with `seeds`."""
+    baseline: str = BASELINE
+    """The configuration that the others are compared with."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        names = [c.name for c in self.configurations]
+        if len(set(names)) < len(names) or BASELINE in names:
+            raise ValueError(f"configurations need different names, none of them {BASELINE}")
+        if self.baseline not in (BASELINE, *names):
+            raise ValueError(f"baseline is {self.baseline!r}; allowed: {', '.join((BASELINE, *names))}")
+        if (self.search == "random") != (self.points is not None):
+            raise ValueError("search: random needs points, and points need search: random")
+        ranges = [c.name for c in self.configurations if any(isinstance(v, Range) for v in c.over.values())]
+        if ranges and self.search == "grid":
+            raise ValueError(f"{ranges[0]} has a range, which needs search: random")
+        several = [c for c in self.configurations if c.name == self.baseline and c.over]
+        if several and not self.tune_seeds:
+            raise ValueError(f"the baseline {self.baseline} has choices; give tune_seeds to choose by")
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """One set of values; equal to itself alone."""
+
+    configuration: str
+    chosen: Mapping[str, Any]
+    """Of the configuration's choices, by dotted key."""
+    overrides: Mapping[str, Any]
+    """All that differs from params.yaml, by dotted key, but for the seed."""
+    parameters: Parameters
+
+    @property
+    def label(self) -> str:
+        """Its configuration, and what was chosen, if there was a choice."""
+        values = (f"{key.split('.')[-1]}={_text(value)}" for key, value in self.chosen.items())
+        return " ".join([self.configuration, *values])
+
+    def with_seed(self, seed: int) -> Parameters:
+        return self.parameters.model_copy(
+            update={"train": self.parameters.train.model_copy(update={"seed": seed})}
+        )
+
+
+def read(path: Path) -> Plan:
+    """Raises PlanError where the file is missing, or not valid."""
+    try:
+        return Plan.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        known = ", ".join(sorted(str(p) for p in path.parent.glob("*.yaml"))) or f"none in {path.parent}"
+        raise PlanError(f"{path}: there is no such file; sweeps: {known}") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        raise PlanError("\n".join(f"{path}: {line}" for line in mistakes.lines(error, Plan))) from None
+
+
+def lay_out(plan: Plan, params: Path) -> list[Point]:
+    """Every point of a plan, each checked as a change of the file `params`.
+
+    Raises:
+        PlanError: values are not allowed, or no images are set aside to compare the points by.
+    """
+    configurations = list(plan.configurations)
+    if plan.baseline == BASELINE:
+        configurations.insert(0, Configuration(name=BASELINE))
+    generator, points, wrong = random.Random(plan.search_seed), [], []
+    for configuration in configurations:
+        for chosen in _choices(configuration, plan.points, generator):
+            overrides = {**plan.fixed, **configuration.set, **chosen}
+            try:
+                values = parameters.read(params, overrides)
+            except ParameterError as error:
+                wrong += [f"{configuration.name}: {line}" for line in str(error).splitlines()]
+                continue
+            if not values.normalize.validation_size:
+                raise PlanError(
+                    "normalize.validation_size is 0, so there are no images to compare by; set it under "
+                    "`fixed`, such as normalize.validation_size: 10000"
+                )
+            points.append(Point(configuration.name, chosen, overrides, values))
+    if wrong:
+        raise PlanError("\n".join(dict.fromkeys(wrong)))
+    return points
+
+
+def _choices(
+    configuration: Configuration, points: int | None, generator: random.Random
+) -> Iterator[dict[str, Any]]:
+    over = configuration.over
+    if points and over:
+        for _ in range(points):
+            yield {key: _draw(values, generator) for key, values in over.items()}
+    else:
+        lists: Sequence[list[Any]] = [values for values in over.values() if not isinstance(values, Range)]
+        yield from (dict(zip(over, values, strict=True)) for values in itertools.product(*lists))
+
+
+def _draw(values: list[Any] | Range, generator: random.Random) -> Any:
+    return values.draw(generator) if isinstance(values, Range) else generator.choice(values)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,194 @@
+"""What a sweep found: its trials, kept as they end, and the tables made of them."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from digits.common.files import replacing
+from digits.sweeps.plan import Point
+
+FINAL = ("completed", "diverged")
+"""What would become of a trial again."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A trial that has ended."""
+
+    point: Point
+    seed: int
+    tuning: bool
+    """Whether it only had a part in a choice."""
+    status: str
+    """`completed`, `diverged` (the loss left the finite numbers), `failed` or `killed`."""
+    reason: str
+    curve: Sequence[Mapping[str, float]]
+    kept: int | None
+    """The epoch whose weights are kept, from 1."""
+
+    @property
+    def end(self) -> Mapping[str, float]:
+        """The kept epoch, empty without one."""
+        return self.curve[self.kept - 1] if self.kept else {}
+
+    @property
+    def accuracy(self) -> float | None:
+        """On the validation images, 0 to 1."""
+        return self.end.get("validation_accuracy")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A point over its seeds."""
+
+    point: Point
+    seeds: int
+    """How many of them were completed."""
+    failed: int
+    mean: float | None
+    deviation: float | None
+    """Standard deviation of a single trial."""
+    difference: float | None
+    """From the baseline, the mean over the seeds that both have."""
+    p: float | None
+    """Of a paired t-test against the baseline, corrected by Holm's method for the number of points."""
+
+
+def load(path: Path) -> dict[str, Any] | None:
+    """What `store` wrote, if it need not be tried again."""
+    try:
+        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return result if result["status"] in FINAL else None
+
+
+def store(path: Path, result: Mapping[str, Any]) -> None:
+    """Keep what became of a trial, in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def best(rows: Sequence[Row]) -> Point:
+    """The point with the highest mean accuracy, the first of equals; one with a failed trial comes last."""
+
+    def worth(point: Point) -> float:
+        found = [row.accuracy for row in rows if row.point == point]
+        return mean(a for a in found if a is not None) if None not in found else -1.0
+
+    return max(dict.fromkeys(row.point for row in rows), key=worth)
+
+
+def summarize(rows: Sequence[Row], baseline: str) -> list[Summary]:
+    """Every point that was not only tuned, the best first."""
+    final = [row for row in rows if not row.tuning]
+    by_point: dict[Point, dict[int, float]] = {row.point: {} for row in final}
+    for row in final:
+        if row.accuracy is not None:
+            by_point[row.point][row.seed] = row.accuracy
+    reference: dict[int, float] = next((f for p, f in by_point.items() if p.configuration == baseline), {})
+    ps = _holm({p: _paired(f, reference) for p, f in by_point.items() if p.configuration != baseline})
+    summaries = []
+    for point, found in by_point.items():
+        values, shared = list(found.values()), found.keys() & reference.keys()
+        compared = shared and point.configuration != baseline
+        summaries.append(
+            Summary(
+                point=point,
+                seeds=len(values),
+                failed=sum(row.point == point for row in final) - len(values),
+                mean=mean(values) if values else None,
+                deviation=stdev(values) if len(values) > 1 else None,
+                difference=mean(found[s] - reference[s] for s in shared) if compared else None,
+                p=ps.get(point),
+            )
+        )
+    return sorted(summaries, key=lambda s: -1.0 if s.mean is None else s.mean, reverse=True)
+
+
+def _paired(found: Mapping[int, float], reference: Mapping[int, float]) -> float | None:
+    """The two-sided p-value of the same mean, by the seeds that both have; None where it says nothing."""
+    seeds = sorted(found.keys() & reference.keys())
+    if len({found[s] - reference[s] for s in seeds}) < 2:
+        return None
+    from scipy.stats import ttest_rel  # takes a second
+
+    return float(ttest_rel([found[s] for s in seeds], [reference[s] for s in seeds]).pvalue)
+
+
+def _holm(ps: Mapping[Point, float | None]) -> dict[Point, float]:
+    known = sorted((p, number, point) for number, (point, p) in enumerate(ps.items()) if p is not None)
+    corrected, highest = {}, 0.0
+    for place, (p, _, point) in enumerate(known):
+        highest = max(highest, min(1.0, p * (len(known) - place)))
+        corrected[point] = highest
+    return corrected
+
+
+def curves(rows: Sequence[Row], summaries: Sequence[Summary]) -> dict[str, list[list[float]]]:
+    """Of every summary that has any, the accuracies after each epoch, a list for each seed."""
+    found = {
+        summary.point.label: [
+            [epoch["validation_accuracy"] for epoch in row.curve]
+            for row in rows
+            if row.point is summary.point and row.curve and not row.tuning
+        ]
+        for summary in summaries
+    }
+    return {label: lists for label, lists in found.items() if lists}
+
+
+def write_tables(folder: Path, rows: Sequence[Row], summaries: Sequence[Summary]) -> None:
+    """`trials.csv`, `summary.csv` and `curves.csv`."""
+    _write(folder / "trials.csv", [_trial(row) for row in rows])
+    _write(folder / "summary.csv", [table_row(summary) for summary in summaries])
+    curves = [
+        {**_who(row), **{key: _short(value) for key, value in epoch.items()}}
+        for row in rows
+        for epoch in row.curve
+    ]
+    _write(folder / "curves.csv", curves)
+
+
+def table_row(summary: Summary) -> dict[str, object]:
+    """A summary in words and short numbers."""
+    return {
+        "configuration": summary.point.configuration,
+        "chosen": json.dumps(summary.point.chosen),
+        "seeds": summary.seeds,
+        "failed": summary.failed,
+        "validation_accuracy": _short(summary.mean),
+        "deviation": _short(summary.deviation),
+        "difference": _short(summary.difference),
+        "p": _short(summary.p, 3),
+    }
+
+
+def _who(row: Row) -> dict[str, object]:
+    chosen = json.dumps(row.point.chosen)
+    part = "tuning" if row.tuning else "final"
+    return {"configuration": row.point.configuration, "chosen": chosen, "seed": row.seed, "part": part}
+
+
+def _trial(row: Row) -> dict[str, object]:
+    numbers = ("epoch", "loss", "accuracy", "validation_loss", "validation_accuracy")
+    ended = {"status": row.status, "reason": row.reason}
+    return {**_who(row), **ended, **{name: _short(row.end.get(name)) for name in numbers}}
+
+
+def _short(value: float | None, digits: int = 6) -> str:
+    # As the train stage writes reports/training.csv.
+    return "" if value is None else f"{value:.{digits}g}"
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        if rows:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)

@@ -1,0 +1,44 @@
+"""Check all of params.yaml before anything else runs, and write down which code it chooses: data/choices/.
+
+Whoever depends on what is written there runs again when that code changes, and not when a neighbour's does.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from digits.common.choices import code_sha256
+from digits.common.files import replacing
+from digits.common.stage import run
+from digits.onnx.runtime import ORACLE, YARDSTICK
+from digits.parameters.schema import Parameters, read
+
+CHOICES = Path("data/choices")
+
+
+def write(name: str, text: str) -> None:
+    with replacing(CHOICES / name) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def main(parameters: Parameters) -> None:
+    train = parameters.train
+    runtimes = code_sha256("digits.runtimes", [ORACLE, YARDSTICK, *parameters.verify.runtimes])
+    # With their values: a list of losses cannot be named in dvc.yaml, so train does not depend on params for them.
+    losses = {
+        name: {"code": code, "values": parameters.losses[name].model_dump()}
+        for name, code in code_sha256("digits.losses", train.loss_names).items()
+    }
+    choices: dict[str, Mapping[str, object]] = {
+        "model": code_sha256("digits.models", [train.model]),
+        "losses": losses,
+        "runtimes": runtimes,
+    }
+    for name, chosen in choices.items():
+        write(f"{name}.json", json.dumps(chosen, indent=2) + "\n")
+    write("checked", "params.yaml has been checked before anything ran.\n")
+    print("; ".join(f"{name}: {', '.join(chosen)}" for name, chosen in choices.items()))
+
+
+if __name__ == "__main__":
+    run(main, read, "torch", "numpy", "safetensors", "matplotlib", "onnx", "onnx-ir", "onnxscript", "onnxruntime")

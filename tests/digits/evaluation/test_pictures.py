@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from digits.evaluation import pictures
+
+
+@pytest.mark.parametrize("count", [0, 1, 8, 9])
+def test_every_mistake_is_in_the_picture(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "mistakes.png"
+    images = np.zeros((count, 28, 28), np.float32)
+    images[:, 4:24, 12:16] = 1
+    pictures.mistakes(images, [1] * count, [7] * count, [0.9] * count, 50, path)
+    picture = matplotlib.image.imread(path)[..., :3]
+    black = (picture.max(axis=2) < 0.01).mean() * picture.shape[0] * picture.shape[1]
+    ink = 20 * 4 * (picture.shape[1] / (8 * 38)) ** 2  # pixels of one drawn digit
+    assert black == pytest.approx(count * ink, rel=0.15, abs=10)
+
+
+def test_the_same_results_are_the_same_file(tmp_path: Path) -> None:
+    matrix = np.eye(10, dtype=np.int64) * 90 + 1
+    for name in ("one", "two"):
+        pictures.confusion(matrix, "90 %", tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    pictures.confusion(matrix.T + np.tri(10, dtype=np.int64), "90 %", tmp_path / "three")
+    assert (tmp_path / "one").read_bytes() != (tmp_path / "three").read_bytes()
+
+
+def test_an_empty_row_is_no_error(tmp_path: Path) -> None:
+    pictures.confusion(np.zeros((10, 10), np.int64), "nothing", tmp_path / "empty.png")
+    assert (tmp_path / "empty.png").stat().st_size > 1000

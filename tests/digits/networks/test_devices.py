@@ -1,0 +1,39 @@
+import os
+
+import pytest
+import torch
+
+from digits.networks import devices
+
+
+def test_auto_takes_what_is_there() -> None:
+    assert devices.choose("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert devices.choose("cpu").type == "cpu"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_missing_gpu_is_named() -> None:
+    with pytest.raises(
+        devices.DeviceError, match=r"train.device is 'cuda', but PyTorch .* allowed: auto, cpu"
+    ):
+        devices.choose("cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_gpu_is_taken() -> None:
+    assert devices.choose("cuda").type == "cuda"
+
+
+def test_deterministic_means_that_pytorch_refuses_everything_else() -> None:
+    threads = torch.get_num_threads()
+    try:
+        devices.make_deterministic(threads=1)
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert torch.get_num_threads() == 1
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        assert not torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.set_num_threads(threads)

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from digits.networks import model_file
+from digits.networks.model_file import ModelFileError, TrainedModel
+from tests.digits.conftest import ReadWith
+
+
+@pytest.fixture
+def model(read_with: ReadWith) -> TrainedModel:
+    parameters = read_with({"models.mlp.hidden_sizes": [6]})
+    return TrainedModel(parameters.model.build(), 0.1307, 0.3081, parameters.origin, "ab" * 32)
+
+
+def test_a_model_comes_back_as_it_was(model: TrainedModel, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    model_file.save(model, path)
+    loaded = model_file.load(path)
+    assert loaded[1:] == model[1:]
+    for name, weight in model.net.state_dict().items():
+        assert torch.equal(loaded.net.state_dict()[name], weight)
+    assert not loaded.net.training
+
+
+def test_the_same_model_is_the_same_file(model: TrainedModel, tmp_path: Path) -> None:
+    model_file.save(model, tmp_path / "one")
+    model_file.save(model_file.load(tmp_path / "one"), tmp_path / "two")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_only_what_was_chosen_is_named(model: TrainedModel) -> None:
+    sections = {"train", "models", "solvers", "losses", "schedules", "augmentation"}
+    assert set(model.parameters) == sections
+    assert list(model.parameters["solvers"]) == ["sgd"]
+    assert model.parameters["models"] == {"mlp": {"hidden_sizes": [6], "dropout": 0.2}}
+
+
+def test_the_classifier_takes_raw_images(model: TrainedModel) -> None:
+    raw = torch.randint(0, 256, (3, 1, 28, 28), dtype=torch.uint8)
+    normalized = (raw.double() / 255 - 0.1307) / 0.3081
+    expected = model.net.eval()(normalized.float())
+    torch.testing.assert_close(model.classifier(raw), expected, rtol=0, atol=1e-5)
+    assert not model.classifier.training
+
+
+def test_what_is_no_model_is_refused(model: TrainedModel, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    model_file.save(model, path)
+    whole = path.read_bytes()
+    other = safetensors.torch.save({"weight": torch.ones(2)}, {"digits": "{}"})
+    for content in (b"", b"nonsense", whole[:-10], whole.replace(b"hidden1", b"hidden9"), other):
+        path.write_bytes(content)
+        with pytest.raises(ModelFileError, match=r"is not a model of this project .* run the train stage"):
+            model_file.load(path)

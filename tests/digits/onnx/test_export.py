@@ -1,0 +1,128 @@
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import onnx.reference
+import pytest
+import torch
+
+from digits.models.cnn import ConvolutionalNet
+from digits.models.mlp import FeedForwardNet
+from digits.networks.classifier import Classifier
+from digits.networks.model import Model
+from digits.onnx.export import ExportError, check, to_onnx
+
+METADATA = {"mean": "0.1307", "classes": "[]"}
+
+
+MODELS: dict[str, Model] = {
+    "mlp": FeedForwardNet(hidden_sizes=[5], dropout=0.2),
+    "cnn": ConvolutionalNet(channels=[4, 6], dropout=0.2),
+}
+
+
+def make_classifier(name: str) -> Classifier:
+    torch.manual_seed(1)
+    return Classifier(MODELS[name].build(), 0.1307, 0.3081).eval()
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def exported(kind: str) -> bytes:
+    return bytes(to_onnx(make_classifier(kind), 20, METADATA).SerializeToString(deterministic=True))
+
+
+@pytest.fixture
+def model(exported: bytes) -> onnx.ModelProto:
+    return onnx.load_from_string(exported)
+
+
+def test_the_graph_computes_what_the_classifier_computes(kind: str, model: onnx.ModelProto) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (9, 1, 28, 28), dtype=np.uint8)
+    (found,) = onnx.reference.ReferenceEvaluator(model).run(None, {"image": images})
+    with torch.no_grad():
+        expected = make_classifier(kind)(torch.from_numpy(images)).numpy()
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=0, atol=1e-5)
+
+
+def test_the_same_classifier_gives_the_same_bytes(kind: str, exported: bytes) -> None:
+    assert to_onnx(make_classifier(kind), 20, METADATA).SerializeToString(deterministic=True) == exported
+
+
+@pytest.mark.parametrize("opset", [18, 23])
+def test_the_opset_is_the_one_asked_for(opset: int) -> None:
+    assert to_onnx(make_classifier("mlp"), opset, {}).opset_import[0].version == opset
+
+
+def test_metadata_is_inside_and_no_path_is(model: onnx.ModelProto, exported: bytes) -> None:
+    assert {entry.key: entry.value for entry in model.metadata_props} == METADATA
+    for trace in (b".py", b"site-packages", b"digits/", b"FeedForward", b"Convolution"):
+        assert trace not in exported
+
+
+def test_dropout_is_gone(model: onnx.ModelProto) -> None:
+    assert "Dropout" not in {node.op_type for node in model.graph.node}
+    assert "RandomUniform" not in {node.op_type for node in model.graph.node}
+
+
+def fix_batch(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 64
+
+
+def float_input(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+
+
+def rename_output(model: onnx.ModelProto) -> None:
+    model.graph.output[0].name = "logits"
+
+
+def second_output(model: onnx.ModelProto) -> None:
+    model.graph.output.add().CopyFrom(model.graph.output[0])
+
+
+def external_data(model: onnx.ModelProto) -> None:
+    model.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
+
+
+def custom_operator(model: onnx.ModelProto) -> None:
+    model.opset_import.add(domain="com.example", version=1)
+
+
+def dropout(model: onnx.ModelProto) -> None:
+    model.graph.node[-1].op_type = "Dropout"
+
+
+def unknown_operator(model: onnx.ModelProto) -> None:
+    model.graph.node[-1].op_type = "Guess"
+
+
+def missing_weight(model: onnx.ModelProto) -> None:
+    del model.graph.initializer[0]
+
+
+@pytest.mark.parametrize(
+    ("breach", "message"),
+    [
+        (fix_batch, r"image has the shape \[64, 1, 28, 28\]"),
+        (float_input, "image is FLOAT, not UINT8"),
+        (rename_output, r"expected 'log_probabilities' alone, found \['logits'\]"),
+        (second_output, "expected 'log_probabilities' alone"),
+        (external_data, "weights lie in a second file"),
+        (custom_operator, "operators outside the ONNX standard"),
+        (dropout, "it has a Dropout node"),
+        (unknown_operator, "the ONNX checker says: .*Guess"),
+        (missing_weight, "the ONNX checker says"),
+    ],
+)
+def test_every_breach_of_the_contract_is_named(
+    model: onnx.ModelProto, breach: Callable[[onnx.ModelProto], None], message: str
+) -> None:
+    check(model)
+    breach(model)
+    with pytest.raises(ExportError, match=message):
+        check(model)

@@ -1,0 +1,83 @@
+"""Smaller models keep the contract and nearly the answers; what is worse in both respects is not offered."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from digits.models.cnn import ConvolutionalNet
+from digits.models.mlp import FeedForwardNet
+from digits.networks.classifier import Classifier
+from digits.networks.model import Model
+from digits.onnx import small_models
+from digits.onnx.export import check, to_onnx
+from digits.onnx.sections import Shrink
+
+IMAGES = np.random.default_rng(3).integers(0, 256, (300, 1, 28, 28), dtype=np.uint8)
+MODELS: dict[str, Model] = {
+    "mlp": FeedForwardNet(hidden_sizes=[64, 32], dropout=0.2),
+    "cnn": ConvolutionalNet(channels=[8, 16], dropout=0.2),
+}
+VALUES = Shrink(formats=["int8"], calibration_images=10, max_accuracy_drop=0.01)
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request: pytest.FixtureRequest) -> bytes:
+    torch.manual_seed(1)
+    classifier = Classifier(MODELS[request.param].build(), 0.1307, 0.3081).eval()
+    return bytes(to_onnx(classifier, 20, {"mean": "0.1307"}).SerializeToString())
+
+
+@pytest.mark.parametrize(("name", "largest"), [("float16", 0.01), ("int8", 0.3)])
+def test_a_smaller_model_keeps_the_contract_and_nearly_the_answers(
+    model: bytes, name: str, largest: float
+) -> None:
+    small = small_models.FORMATS[name](model, IMAGES)
+    assert small == small_models.FORMATS[name](model, IMAGES), "the same model gives the same bytes"
+    proto = onnx.load_from_string(small)
+    check(proto)
+    assert {p.key: p.value for p in proto.metadata_props} == {"mean": "0.1307"}
+    types = {tensor.data_type for tensor in proto.graph.initializer}
+    wanted = {"float16": onnx.TensorProto.FLOAT16, "int8": onnx.TensorProto.INT8}[name]
+    assert wanted in types
+    facts = small_models.compare(name, small, model, IMAGES, np.zeros(len(IMAGES), int))
+    assert 0 < facts["largest_difference"] < largest
+    assert facts["bytes"] == len(small)
+    assert set(facts["speed_by_batch_size"]) == {"1", "1000"}
+    assert all(speed > 0 for speed in facts["speed_by_batch_size"].values())
+
+
+def test_a_scale_for_every_channel(model: bytes) -> None:
+    proto = onnx.load_from_string(small_models.int8(model, IMAGES))
+    scales = [t for t in proto.graph.initializer if t.name.endswith("_scale") and t.dims and t.dims[0] > 1]
+    assert scales
+
+
+FACTS: dict[str, Any] = {
+    "bytes": 50,
+    "bytes_float32": 100,
+    "accuracy": 0.95,
+    "accuracy_float32": 0.95,
+    "largest_difference": 0.1,
+    "speed_by_batch_size": {"1": 1.2, "1000": 0.9},
+}
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ({}, ""),
+        ({"bytes": 120}, ""),  # larger, and faster for some batch
+        ({"speed_by_batch_size": {"1": 0.5, "1000": 0.5}}, ""),  # slower, and smaller
+        (
+            {"bytes": 120, "speed_by_batch_size": {"1": 0.9, "1000": 0.9}},
+            "it is neither smaller nor faster",
+        ),
+        ({"accuracy": 0.93}, "it loses more than 0.01 of accuracy"),
+        ({"largest_difference": float("nan")}, "its answers are not finite"),
+    ],
+)
+def test_what_is_offered(other: dict[str, Any], reason: str) -> None:
+    assert small_models.verdict(FACTS | other, VALUES) == reason
