@@ -122,6 +122,7 @@ lock: setup ## Resolve pyproject.toml into the lock files (ARGS=--upgrade: newer
 		--excludes <(printf '%s\n' $(CUDA_PACKAGES) onnxruntime-gpu) \
 		--overrides <(grep -o '^onnxruntime==[^ ]*' requirements.lock) \
 		--no-emit-package torch --no-annotate -o requirements-cpu.lock
+	python -m digits.common.versions requirements.lock requirements-runtimes.lock
 	@! grep -E '^(cuda|nvidia|onnxruntime-gpu|triton)' requirements-cpu.lock || \
 		{ echo 'requirements-cpu.lock: the packages above are for CUDA: add them to CUDA_PACKAGES.'; exit 1; }
 

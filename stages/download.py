@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from digits.common.stage import run
+from digits.common.stage import FETCHED, run
 from digits.data.download import download
+from digits.data.mnist import RAW_FILES
 from digits.data.sections import Download
 
 
 def main(values: Download) -> None:
-    download(values.mirrors, Path("data/raw"), values.attempts, values.timeout)
+    download(values.mirrors, Path("data/raw"), values.attempts, values.timeout, files=RAW_FILES, kept=FETCHED)
 
 
 if __name__ == "__main__":

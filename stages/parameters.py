@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from digits.common import versions
 from digits.common.choices import code_sha256
 from digits.common.files import replacing
 from digits.common.stage import run
@@ -24,7 +25,7 @@ def write(name: str, text: str) -> None:
 def main(parameters: Parameters) -> None:
     train = parameters.train
     runtimes = code_sha256("digits.runtimes", [ORACLE, YARDSTICK, *parameters.verify.runtimes])
-    # With their values: a list of losses cannot be named in dvc.yaml, so train does not depend on params for them.
+    # With their values, for dvc.yaml cannot name those of a list.
     losses = {
         name: {"code": code, "values": parameters.losses[name].model_dump()}
         for name, code in code_sha256("digits.losses", train.loss_names).items()
@@ -41,4 +42,4 @@ def main(parameters: Parameters) -> None:
 
 
 if __name__ == "__main__":
-    run(main, read, "torch", "numpy", "safetensors", "matplotlib", "onnx", "onnx-ir", "onnxscript", "onnxruntime")
+    run(main, read, *(set(versions.DECIDING) - versions.OPTIONAL))

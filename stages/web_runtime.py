@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from digits.common.stage import run
+from digits.common.stage import FETCHED, run
 from digits.data.download import download
 from digits.data.sections import WebRuntime
 from digits.data.web_runtime import LIBRARY, WASM
@@ -10,7 +10,15 @@ from digits.data.web_runtime import LIBRARY, WASM
 
 def main(values: WebRuntime) -> None:
     files, target = (LIBRARY, WASM), Path("data/web_runtime")
-    download(values.mirrors, target, values.attempts, values.timeout, files, key="web_runtime.mirrors")
+    download(
+        values.mirrors,
+        target,
+        values.attempts,
+        values.timeout,
+        files=files,
+        kept=FETCHED,
+        key="web_runtime.mirrors",
+    )
 
 
 if __name__ == "__main__":

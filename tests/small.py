@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 from digits.data.datasets import read_raw
-from digits.data.download import RAW_FILES
+from digits.data.mnist import RAW_FILES
 from tests.project import Project
 
 SIZES = {"train": 6000, "t10k": 1000}
@@ -28,8 +28,8 @@ def make_small(project: Project, raw: Path) -> None:
             statistics = {"mean": round(float(pixels.mean()), 4), "std": round(float(pixels.std()), 4)}
     for original in RAW_FILES:
         content = (mirror / original.name).read_bytes()
-        project.replace("digits/data/download.py", f"{original.size:_}", f"{len(content):_}")
-        project.replace("digits/data/download.py", original.sha256, hashlib.sha256(content).hexdigest())
+        project.replace("digits/data/mnist.py", f"{original.size:_}", f"{len(content):_}")
+        project.replace("digits/data/mnist.py", original.sha256, hashlib.sha256(content).hexdigest())
     yaml = YAML()
     parameters = yaml.load(project.text("params.yaml"))
     parameters["download"]["mirrors"] = [f"file://{mirror}"]

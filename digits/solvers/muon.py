@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat
 
@@ -31,6 +31,8 @@ class Muon(Solver):
     nesterov: bool
     weight_decay: NonNegativeFloat
     adamw: AdamW
+
+    precision: ClassVar[Literal["float32", "bfloat16"]] = "bfloat16"
 
     def build(self, weights: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
         import torch

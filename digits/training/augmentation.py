@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, NonNegativeFloat
@@ -33,39 +34,49 @@ class Augmentation(TopSection):
     def changes_nothing(self) -> bool:
         return not (self.shift or self.rotation or self.scale or self.elastic)
 
-    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def __call__(
+        self, images: torch.Tensor, generator: torch.Generator, rows: slice = slice(None)
+    ) -> torch.Tensor:
         """Changed copies of `images`, float [n, 1, height, width], all at once, on their device.
 
-        `generator` is on the CPU, so that every device draws the same changes.
+        `generator` is on the CPU, so that every device draws the same changes. All are drawn, but only those
+        of `rows` are made; the other images stay as they are.
         """
         import torch
         from torch.nn import functional
 
         count, _, height, width = images.shape
-        draws = torch.rand(count, 4, generator=generator).mul_(2).sub_(1)
+        draws = torch.rand(count, 4, generator=generator).mul_(2).sub_(1)[rows].to(images.device)
+        at_points = (count, 2, ELASTIC_POINTS, ELASTIC_POINTS)
+        points = torch.randn(at_points, generator=generator)[rows].to(images.device) if self.elastic else None
+        if not len(draws):
+            return images
         angle = draws[:, 0] * (self.rotation * torch.pi / 180)
         # The grid says from where each pixel is taken, hence the inverse of the scale.
         zoom = 1 / (1 + self.scale * draws[:, 1])
         cos, sin = zoom * angle.cos(), zoom * angle.sin()
         # A grid counts from -1 to 1 across an image, whatever its size.
         right, down = draws[:, 2] * (2 * self.shift / width), draws[:, 3] * (2 * self.shift / height)
-        rows = torch.stack([cos, -sin, right, sin, cos, down], 1)
-        grid = functional.affine_grid(rows.view(count, 2, 3), [*images.shape], align_corners=False)
-        if self.elastic:
-            points = torch.randn(count, 2, ELASTIC_POINTS, ELASTIC_POINTS, generator=generator)
-            bend = _between_points(height) @ points @ _between_points(width).t()
+        affine = torch.stack([cos, -sin, right, sin, cos, down], 1)
+        grid = functional.affine_grid(affine.view(-1, 2, 3), [*images[rows].shape], align_corners=False)
+        if points is not None:
+            bend = _between_points(height, images.device) @ points @ _between_points(width, images.device).t()
             grid += bend.permute(0, 2, 3, 1) * (2 * self.elastic / width)
         # What comes from beyond the border is paper, as the border itself.
-        return functional.grid_sample(
-            images, grid.to(images.device), padding_mode="border", align_corners=False
-        )
+        changed = functional.grid_sample(images[rows], grid, padding_mode="border", align_corners=False)
+        if len(changed) == count:
+            return changed
+        whole = images.clone()
+        whole[rows] = changed
+        return whole
 
 
-def _between_points(pixels: int) -> torch.Tensor:
+@cache
+def _between_points(pixels: int, device: torch.device) -> torch.Tensor:
     """The weights of the points for each pixel of a line, [pixels, ELASTIC_POINTS]."""
     import torch
     from torch.nn import functional
 
     each_alone = torch.eye(ELASTIC_POINTS)[None, None]
     size = (pixels, ELASTIC_POINTS)
-    return functional.interpolate(each_alone, size, mode="bicubic", align_corners=True)[0, 0]
+    return functional.interpolate(each_alone, size, mode="bicubic", align_corners=True)[0, 0].to(device)

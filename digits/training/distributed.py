@@ -123,6 +123,20 @@ class Ranks:
         if not self.first:
             state.from_bytes(carrier.cpu().numpy().tobytes(), {})
 
+    def rows(self, count: int) -> slice:
+        """This process's part of a batch of `count`."""
+        return part(count, self.rank, self.size)
+
+    @_told_of_an_end()
+    def shared(self, function: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+        """What `function` says of all images, of which each process asks it about its own."""
+        rows = self.rows(len(images))
+        own = function(images[rows])
+        whole = own.new_zeros(len(images), *own.shape[1:])
+        whole[rows] = own
+        dist.all_reduce(whole)
+        return whole
+
     def seed(self, seed: int, epoch: int) -> None:
         """Let each process draw dropout of its own in this epoch, the same whenever the epoch is trained."""
         words = np.random.SeedSequence((seed, epoch, self.rank)).generate_state(1, np.uint64)
@@ -144,7 +158,7 @@ class Ranks:
             images: torch.Tensor, targets: Targets, loss: Loss
         ) -> tuple[torch.Tensor, torch.Tensor]:
             count = len(images)
-            own = part(count, self.rank, self.size)
+            own = self.rows(count)
             # DDP takes the mean over processes, which is that over images where their parts are weighted so.
             weight = (own.stop - own.start) * self.size / count
             # Who has no image must still take part, with one that does not count.

@@ -18,7 +18,7 @@ from digits.networks.inference import log_probabilities
 from digits.networks.perceptron import Gradients, Perceptron
 from digits.training import compiler
 from digits.training.distributed import Evaluate, Loss, Ranks
-from digits.training.objective import Objective, Targets
+from digits.training.objective import Objective, Targets, in_this_process
 from digits.training.prefetch import prefetched
 from digits.training.sections import TrainingValues
 from digits.training.state import Interval, TrainingState, global_generators, set_global_generators
@@ -112,7 +112,7 @@ def train(
             began = time.perf_counter()
             if ranks:
                 ranks.seed(values.seed, epoch)
-            rows = list(_epoch(state, rates, parameters, objective, gradients, training, epoch))
+            rows = list(_epoch(state, rates, parameters, objective, gradients, training, epoch, ranks))
             if ranks:
                 ranks.share_buffers(net)
             if validation is not None:
@@ -137,14 +137,19 @@ def _epoch(
     gradients: Evaluate,
     training: Source,
     epoch: int,
+    ranks: Ranks | None,
 ) -> Iterator[Interval]:
     values, batches = parameters.train, math.ceil(len(training) / parameters.batch_size)
     net, optimizer, generators = state.net, state.optimizer, state.generators
     solver, schedule, augmentation = parameters.solver, parameters.schedule, parameters.augmentation
     meter = _Meter(objective)
+    rows, shared = (ranks.rows, ranks.shared) if ranks else (slice, in_this_process)
     in_order = training.batches(parameters.batch_size, generators["shuffle"])
     if not augmentation.changes_nothing:
-        changed = ((augmentation(images, generators["augment"]), labels) for images, labels in in_order)
+        changed = (
+            (augmentation(images, generators["augment"], rows(len(labels))), labels)
+            for images, labels in in_order
+        )
         # On another core. Several threads of the steps have none to spare, and a GPU works ahead by itself.
         alone = training.device.type == "cpu" and values.threads == 1
         in_order = prefetched(changed) if alone else changed
@@ -155,7 +160,7 @@ def _epoch(
             factor = schedule.factor(step - 1, values.epochs * batches, values.epochs)
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
-            targets = objective.targets(images, labels)
+            targets = objective.targets(images, labels, shared)
             evaluation = _Evaluation(partial(gradients, images, targets, objective), solver.looks_again)
             solver.step(optimizer, evaluation)
             meter.add(*evaluation.first, targets)

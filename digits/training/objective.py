@@ -1,5 +1,6 @@
 """What a training minimizes on each batch."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -7,6 +8,14 @@ from torch import nn
 
 from digits.training.sections import TrainingValues
 from digits.training.weighted_sum import WeightedSum
+
+Shared = Callable[[Callable[[torch.Tensor], torch.Tensor], torch.Tensor], torch.Tensor]
+"""Calls a function of images, [batch, ...] to [batch, 10], on all of them."""
+
+
+def in_this_process(function: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+    """Where nobody shares the work."""
+    return function(images)
 
 
 class Targets(NamedTuple):
@@ -35,10 +44,17 @@ class Objective:
         self._loss, self._name = values.loss, str(values.train.loss)
         self._distillation, self._teacher = values.distillation, teacher
 
-    def targets(self, images: torch.Tensor, labels: torch.Tensor) -> Targets:
-        """The labels, and what the teacher says of these images, [batch, 1, 28, 28]."""
+    def targets(
+        self, images: torch.Tensor, labels: torch.Tensor, shared: Shared = in_this_process
+    ) -> Targets:
+        """The labels, and what the teacher says of these images, [batch, 1, 28, 28].
+
+        `shared` may let several processes ask their teachers about a part of the images each.
+        """
+        if self._teacher is None:
+            return Targets(labels, None)
         with torch.no_grad():
-            return Targets(labels, self._teacher(images) if self._teacher else None)
+            return Targets(labels, shared(self._teacher, images))
 
     def __call__(self, output: torch.Tensor, targets: Targets) -> torch.Tensor:
         """The mean over the batch, a scalar; `output` are log-probabilities [batch, 10]."""

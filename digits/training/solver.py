@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -38,6 +38,8 @@ class Solver(Section):
 
     looks_again: ClassVar[bool] = False
     """Whether it looks at each batch several times, as `step` then says."""
+    precision: ClassVar[Literal["float32", "bfloat16"]] = "float32"
+    """What it computes its steps in, and so how far two orders of the same sums may lead apart."""
     own_rate: ClassVar[bool] = False
     """Whether it finds its learning rate by itself, so that a schedule has no effect."""
 

@@ -33,7 +33,8 @@ def folder(tmp_path: Path) -> Path:
 
 def make_folder(path: Path) -> Path:
     (path / "data/normalized").mkdir(parents=True)
-    (path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    for name in ("params.yaml", "versions.yaml"):
+        (path / name).write_text((ROOT / name).read_text())
     write(path / "params.yaml", SMALL)
     for name, count in (("train", 305), ("validation", 40)):
         data = examples(count)

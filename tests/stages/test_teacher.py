@@ -26,7 +26,8 @@ def folder(tmp_path: Path) -> Path:
     data = Dataset(images, random.integers(0, 10, 64, dtype=np.uint8))
     for name, part in (("train", data), ("validation", data.subset(np.arange(0)))):
         save_file(to_tensors(part, 0.1307, 0.3081), tmp_path / f"data/normalized/{name}.safetensors")
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    for name in ("params.yaml", "versions.yaml"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
     for code in ("digits", "stages"):
         (tmp_path / code).symlink_to(ROOT / code)
     return tmp_path

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from digits.data import mirrors
-from digits.data.download import RAW_FILES, DownloadError, RawFile, download
+from digits.data.download import DownloadError, RawFile, download
+from digits.data.mnist import RAW_FILES
 from tests.digits.data.mirror import Server, serving
 
 CONTENT = {
@@ -279,3 +280,25 @@ def test_the_published_files() -> None:
         ("t10k-images-idx3-ubyte", 16 + 10_000 * 28 * 28),
         ("t10k-labels-idx1-ubyte", 8 + 10_000),
     ]
+
+
+def test_what_has_arrived_once_is_not_fetched_again(start: StartServer, folder: Path, tmp_path: Path) -> None:
+    """DVC empties the folder before the stage runs again, and there may be no network by then."""
+    kept = tmp_path / "kept"
+    download([start(Server(PACKED))], folder, files=FILES, kept=kept)
+    shutil.rmtree(folder)
+    download(["http://127.0.0.1:9/"], folder, files=FILES, kept=kept)
+    assert {name: (folder / name).read_bytes() for name in CONTENT} == CONTENT
+
+
+def test_a_kept_file_that_has_changed_is_fetched_again(
+    start: StartServer, folder: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    download([start(Server(PACKED))], folder, files=FILES, kept=kept)
+    shutil.rmtree(folder)
+    (kept / FILES[0].sha256).write_bytes(bytes(FILES[0].size))
+    for _ in range(2):
+        download([start(Server(PACKED))], folder, files=FILES, kept=kept)
+        shutil.rmtree(folder)
+    assert hashlib.sha256((kept / FILES[0].sha256).read_bytes()).hexdigest() == FILES[0].sha256

@@ -190,9 +190,7 @@ def test_a_runtime_more_is_a_file_more(
 
 
 def test_reading_the_parameters_loads_no_runtime() -> None:
-    code = (
-        "import sys, digits.parameters.schema; print(*[n for n in sys.modules if n.startswith('digits.runtimes.')])"
-    )
+    code = "import sys, digits.parameters.schema; print(*(n for n in sys.modules if 'digits.runtimes.' in n))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 

@@ -1,7 +1,9 @@
 import math
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from digits.training.augmentation import Augmentation
 from digits.training.loop import train
@@ -92,3 +94,38 @@ def test_training_sees_changed_images_and_repeats_itself(read_with: ReadWith) ->
     assert first[1] == second[1]
     assert first[1][0].loss != pytest.approx(plain[1][0].loss, abs=1e-4)
     assert torch.equal(data.images, before)
+
+
+def test_a_part_of_the_rows_is_changed_as_in_the_whole() -> None:
+    images, rows = blot(6), slice(2, 4)
+    values = Augmentation(shift=2.0, rotation=10.0, scale=0.1, elastic=1.0)
+    whole, part = (values(images, torch.Generator().manual_seed(1), r) for r in (slice(None), rows))
+    assert torch.equal(part[rows], whole[rows])
+    assert torch.equal(part[:2], images[:2])
+    assert torch.equal(part[4:], images[4:])
+
+
+def test_no_row_at_all_may_be_asked_for() -> None:
+    images = blot(2)
+    values = Augmentation(shift=2.0, rotation=0.0, scale=0.0, elastic=1.0)
+    assert torch.equal(values(images, torch.Generator().manual_seed(1), slice(2, 2)), images)
+
+
+def test_all_but_the_draws_is_computed_where_the_images_are() -> None:
+    """On the meta device, which computes nothing: a tensor on the CPU in between would not go with it."""
+    values = Augmentation(shift=2.0, rotation=10.0, scale=0.1, elastic=1.0)
+    images = torch.empty(4, 1, 28, 28, device="meta")
+    made: list[torch.device] = []
+
+    class Seen(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = func(*args, **(kwargs or {}))
+            if isinstance(result, torch.Tensor) and result.numel() >= 4 * 28 * 28:
+                made.append(result.device)
+            return result
+
+    with Seen():  # type: ignore[no-untyped-call]
+        changed = values(images, torch.Generator().manual_seed(1))
+    assert changed.device.type == "meta"
+    assert made
+    assert {device.type for device in made} == {"meta"}

@@ -32,6 +32,10 @@ TRAININGS: dict[str, tuple[int, dict[str, object]]] = {
         },
     ),
     "augmentation": (COUNT, {**STILL, "augmentation.shift": 2.0, "augmentation.elastic": 1.0}),
+    "an uneven batch of changed images": (
+        COUNT,
+        {**STILL, "augmentation.shift": 2.0, "augmentation.elastic": 1.0, "train.batch_size": 15},
+    ),
     "a teacher": (COUNT, {**STILL, "distillation.weight": 0.5}),
     **{solver: (COUNT, {**STILL, "train.solver": solver}) for solver in SOLVERS},
 }
@@ -43,6 +47,14 @@ APART: dict[str, tuple[int, dict[str, object]]] = {
 
 # L-BFGS divides by differences of gradients, which makes much of last bits.
 TOLERANCE = {"lbfgs": 1e-3}
+
+
+def tolerance(values: TrainingValues, steps: int) -> float:
+    """How far losses may be apart: in every step the rounding of the solver's own arithmetic counts."""
+    eps = torch.finfo(getattr(torch, values.solver.precision)).eps
+    return max(1e-5, steps * eps * float(getattr(values.solver, "lr")))  # noqa: B009 (each has one of its own)
+
+
 # Rprop goes by the sign of a gradient. Nearly zero, its last bit decides, and a weight is off.
 OFF = {"rprop": 10}
 
@@ -68,17 +80,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_processes_train_as_one(trained: Path, name: str) -> None:
     count, overrides = TRAININGS[name]
     teacher = TEACHER if name == "a teacher" else None
-    net, history = train(
-        TrainingValues.read(ROOT / "params.yaml", overrides), examples(count), log=silent, teacher=teacher
-    )
+    values = TrainingValues.read(ROOT / "params.yaml", overrides)
+    net, history = train(values, examples(count), log=silent, teacher=teacher)
+    allowed = tolerance(values, history[-1].step)
     first, second = load_file(trained / f"{name}-0"), load_file(trained / f"{name}-1")
     for tensor in first:
         assert torch.equal(first[tensor], second[tensor]), tensor
     losses, accuracies = first.pop("losses"), first.pop("accuracies")
-    torch.testing.assert_close(losses, torch.tensor([row.loss for row in history]), rtol=0, atol=1e-5)
+    torch.testing.assert_close(losses, torch.tensor([row.loss for row in history]), rtol=0, atol=allowed)
     assert accuracies.tolist() == pytest.approx([row.accuracy for row in history])
     apart = torch.cat([(first[weight] - alone).abs().flatten() for weight, alone in net.state_dict().items()])
-    assert (apart > TOLERANCE.get(name, 1e-4)).sum() <= OFF.get(name, 0), apart.max()
+    assert (apart > TOLERANCE.get(name, max(1e-4, allowed))).sum() <= OFF.get(name, 0), apart.max()
 
 
 @pytest.mark.parametrize("name", APART)
