@@ -1,0 +1,180 @@
+"""What runs again is what depends on the change: every kind of file is edited, and DVC is asked.
+
+docs/architecture.md has the same as a table.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo  # type: ignore[import-untyped]
+from ruamel.yaml import YAML
+
+from digits.common.files import DROPPINGS, files_below
+from tests.project import ROOT, Project, copy_project
+
+STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+OF_DATA = {"download", "normalize", "verify", "web_runtime", "report"}
+OF_NETWORKS = {"train", "evaluate", "export", "verify"}
+
+Edit = Callable[[Path], None]
+
+
+def line(path: str, text: str = "# changed\n") -> Edit:
+    """One more line in a file."""
+
+    def edit(folder: Path) -> None:
+        assert (folder / path).is_file()
+        with (folder / path).open("a") as file:
+            file.write(text)
+
+    return edit
+
+
+def new(path: str, like: str) -> Edit:
+    return lambda folder: Path(shutil.copy(folder / like, folder / path)).touch()
+
+
+def value(old: str, new: str, path: str = "params.yaml") -> Edit:
+    def edit(folder: Path) -> None:
+        text = (folder / path).read_text()
+        assert text.count(old) == 1
+        (folder / path).write_text(text.replace(old, new))
+
+    return edit
+
+
+def smoothed(loss: str) -> Edit:
+    name = f"  {loss}:\n    label_smoothing: 0."
+    return value(f"{name}0", f"{name}1")
+
+
+SGD = "\n    momentum: 0.0\n    nesterov"
+# The edit, the stages that are stale then, and those that are once `parameters` has run, where it is one.
+EDITS: dict[str, tuple[Edit, set[str], set[str]]] = {
+    "a new solver": (new("digits/solvers/lion.py", "digits/solvers/sgd.py"), set(), set()),
+    "a new schedule": (new("digits/schedules/flat.py", "digits/schedules/constant.py"), set(), set()),
+    "a new model": (new("digits/models/wide.py", "digits/models/mlp.py"), set(), set()),
+    "a new loss": (new("digits/losses/hinge.py", "digits/losses/cross_entropy.py"), {"parameters"}, set()),
+    "a new runtime": (new("digits/runtimes/tvm.py", "digits/runtimes/openvino.py"), {"parameters"}, set()),
+    "the chosen solver": (line("digits/solvers/sgd.py"), {"train"}, {"train"}),
+    "another solver": (line("digits/solvers/adamw.py"), set(), set()),
+    "the chosen schedule": (line("digits/schedules/constant.py"), {"train"}, {"train"}),
+    "another schedule": (line("digits/schedules/cosine.py"), set(), set()),
+    "the chosen model": (line("digits/models/mlp.py"), {"parameters"}, OF_NETWORKS),
+    "another model": (line("digits/models/cnn.py"), set(), set()),
+    "the chosen loss": (line("digits/losses/cross_entropy.py"), {"parameters"}, {"train"}),
+    "another loss": (line("digits/losses/cosine_distance.py"), {"parameters"}, set()),
+    "the chosen runtime": (line("digits/runtimes/onnxruntime_cpu.py"), {"parameters"}, {"verify"}),
+    "what runtimes share": (line("digits/runtimes/_onnxruntime.py"), {"parameters"}, {"verify"}),
+    "another runtime": (line("digits/runtimes/openvino.py"), {"parameters"}, set()),
+    "common": (line("digits/common/files.py"), set(STAGES), set(STAGES) - {"parameters"}),
+    "data": (line("digits/data/idx.py"), OF_DATA, OF_DATA),
+    "networks": (line("digits/networks/dropout.py"), OF_NETWORKS, OF_NETWORKS),
+    "training": (line("digits/training/loop.py"), {"train"}, {"train"}),
+    "evaluation": (line("digits/evaluation/pictures.py"), {"evaluate"}, {"evaluate"}),
+    "onnx": (line("digits/onnx/parity.py"), {"export", "verify"}, {"export", "verify"}),
+    "page": (line("digits/page/content.py"), {"report"}, {"report"}),
+    "the page's sources": (line("web/page/style.css", "\n"), {"report"}, {"report"}),
+    "parameters": (line("digits/parameters/recipes.py"), {"parameters"}, set()),
+    "sweeps": (line("digits/sweeps/plan.py"), set(), set()),
+    "a stage": (line("stages/evaluate.py"), {"evaluate"}, {"evaluate"}),
+    "flows": (line("flows/pipeline.py"), set(), set()),
+    "a comment in params.yaml": (line("params.yaml"), set(), set()),
+    "the chosen solver's value": (
+        value(f"lr: 0.01\n{SGD}", f"lr: 0.1\n{SGD}"),
+        {"parameters", "train"},
+        {"train"},
+    ),
+    "another solver's value": (value("lr: 0.5", "lr: 0.6"), {"parameters"}, set()),
+    "another loss's value": (smoothed("kullback_leibler"), {"parameters"}, set()),
+    "the chosen loss's value": (smoothed("cross_entropy"), {"parameters"}, {"train"}),
+    "a version": (value('torch: "', 'torch: "9', "versions.yaml"), {"parameters", *OF_NETWORKS}, OF_NETWORKS),
+}
+
+
+def pretend(output: Path) -> None:
+    path = output / "index.html" if output.name == "page" else output
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(path.name)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project as if all had run: `parameters` has, and the others have files in place of outputs."""
+    folder = tmp_path_factory.mktemp("graph")
+    project = copy_project(folder / "project", folder / "home")
+    shutil.rmtree(project.folder / "data/raw", ignore_errors=True)
+    shutil.rmtree(project.folder / "data/web_runtime", ignore_errors=True)
+    project.dvc("repro", "parameters")
+    for name, stage in STAGES.items():
+        if name != "parameters":
+            for out in (*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])):
+                pretend(project.folder / (out if isinstance(out, str) else next(iter(out))))
+    project.dvc("commit", "--force")
+    project.run("git", "add", "--all")
+    project.run("git", "commit", "--quiet", "--message=as if it had run")
+    return project
+
+
+@pytest.fixture
+def folder(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Its folder, in which the test is; edits are taken back."""
+    monkeypatch.chdir(project.folder)
+    yield project.folder
+    project.run("git", "reset", "--quiet", "--hard")
+    project.run("git", "clean", "-fdq")
+    with Repo(str(project.folder)) as repo:
+        repo.checkout(force=True)
+
+
+def stale(folder: Path) -> set[str]:
+    with Repo(str(folder)) as repo:
+        return set(repo.status())
+
+
+@pytest.mark.parametrize("kind", EDITS)
+def test_an_edit_makes_stale_what_depends_on_it(project: Project, folder: Path, kind: str) -> None:
+    edit, at_once, after_parameters = EDITS[kind]
+    assert stale(folder) == set()
+    edit(folder)
+    assert stale(folder) == at_once
+    if "parameters" in at_once and kind not in ("common", "a version"):
+        project.dvc("repro", "parameters")
+        assert stale(folder) == after_parameters
+
+
+def test_every_room_is_edited() -> None:
+    said = {f"{word}{plural}" for word in " ".join(EDITS).split() for plural in ("", "s", "es")}
+    assert {path.parent.name for path in (ROOT / "digits").glob("*/__init__.py")} <= said
+
+
+FOLDERS = ["digits/solvers", "digits/losses", "digits/common", "web/page", "data/raw", "reports/page"]
+
+
+@pytest.mark.parametrize("where", FOLDERS)
+def test_what_editors_and_file_managers_leave_changes_nothing(folder: Path, where: str) -> None:
+    for name in (".DS_Store", "._sgd.py", "Thumbs.db", "sgd.py~", ".sgd.py.swp", "#sgd.py#", "sgd.py.orig"):
+        (folder / where / name).write_text("nothing of ours")
+    (folder / where / ".#sgd.py").symlink_to("somebody@nowhere.1234:5678")
+    (folder / where / ".ipynb_checkpoints").mkdir()
+    (folder / where / ".ipynb_checkpoints/sgd.py").write_text("nothing of ours")
+    assert stale(folder) == set()
+
+
+def test_git_dvc_and_our_own_walk_leave_out_the_same(folder: Path) -> None:
+    """The three lists say the same, each in its place."""
+    for name in (".dvcignore", ".gitignore"):
+        assert set(DROPPINGS) <= set((ROOT / name).read_text().splitlines())
+    (folder / "digits/solvers/.#sgd.py").symlink_to("somebody@nowhere.1234:5678")
+    (folder / "digits/solvers/.DS_Store").write_text("nothing of ours")
+    assert {path.suffix for path in files_below(folder / "digits/solvers")} == {".py"}
+    assert folder.joinpath("digits/solvers/sgd.py") in files_below(folder / "digits/solvers")
+
+
+def test_the_ends_of_lines_are_kept_whatever_git_is_told(project: Project, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    project.run("git", "clone", "--quiet", "--config", "core.autocrlf=true", str(project.folder), str(clone))
+    for name in ("params.yaml", "digits/common/files.py", "web/page/index.html"):
+        assert (clone / name).read_bytes() == (project.folder / name).read_bytes()
