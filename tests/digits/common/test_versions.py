@@ -13,9 +13,8 @@ from tests.project import ROOT
 @pytest.fixture
 def stated(tmp_path: Path) -> Path:
     path = tmp_path / "versions.yaml"
-    path.write_text(
-        f'numpy: "{version("numpy")}"\nsafetensors: "0.0.1 or {version("safetensors")}"\ntorch: "1.0"\n'
-    )
+    here = {name: version(name) for name in ("numpy", "safetensors")}
+    path.write_text(f"numpy: {here['numpy']}\nsafetensors: 0.0.1 or {here['safetensors']}\ntorch: '1.0'\n")
     return path
 
 
