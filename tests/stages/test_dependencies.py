@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,16 @@ def test_the_versions_that_a_stage_asks_for_are_in_the_graph(stage: str) -> None
     known = YAML(typ="safe").load(ROOT / VERSIONS)
     in_graph = set(known if params == [None] else params[0] if params else [])
     assert set(done.stdout.split()) == in_graph - {"openvino", "opencv-python-headless"}, done.stderr
+
+
+def test_the_readme_shows_the_graph_of_dvc_yaml() -> None:
+    drawing = (ROOT / "README.md").read_text().split("flowchart LR\n")[1].split("```")[0]
+    chains = [line.split(" --> ") for line in map(str.strip, drawing.splitlines()) if line]
+    drawn = {pair for chain in chains for pair in pairwise(chain)}
+    makers = {}
+    for name, stage in STAGES.items():
+        for out in (*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])):
+            makers[out if isinstance(out, str) else next(iter(out))] = name
+    assert drawn == {
+        (makers[d], name) for name, stage in STAGES.items() for d in stage["deps"] if d in makers
+    }
