@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from digits.common import versions, workspace
+from digits.common import locking, versions, workspace
 from digits.common.errors import DigitsError
 
 GRACE = 5.0  # seconds
 FETCHED = Path(".dvc/tmp/fetched")
 """Where files that came over the network stay: a stage's outputs go before it runs again."""
-BRING_BACK = "`dvc checkout` brings back what the stage made before"
+BRING_BACK = "`make restore` brings back what the stage had made before"
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ def _fail(text: str) -> NoReturn:
         # A trouble that all have in common is the first one's to tell; torchrun then ends the others.
         time.sleep(GRACE)
         text = "\n".join(f"process {rank}: {line}" for line in text.splitlines())
-    elif "DVC_STAGE" in os.environ:
+    elif "DVC_STAGE" in os.environ and locking.HELD not in os.environ:  # a pipeline says it by itself
         text = f"{text}\n{BRING_BACK}"
     sys.exit(_lines(text))
 
