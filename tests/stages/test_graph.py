@@ -184,6 +184,35 @@ def test_git_dvc_and_our_own_walk_leave_out_the_same() -> None:
         assert set(DROPPINGS) <= set((ROOT / name).read_text().splitlines())
 
 
+def test_a_mistake_in_params_yaml_is_refused_before_any_output_is_touched(
+    project: Project, folder: Path
+) -> None:
+    made = [path for path in files_below(folder) if not_of(folder, path, "data/choices")]
+    value("  min_accuracy: 0.93", "  min_accuracy: 93")(folder)  # of a late stage
+    done = project.dvc("repro", "--force", check=False)
+    assert done.returncode != 0
+    assert (
+        "error: params.yaml: evaluate.min_accuracy is 93; allowed: less than or equal to 1\n" in done.stdout
+    )
+    assert done.stdout.count("Running stage") == 1
+    assert [path for path in files_below(folder) if not_of(folder, path, "data/choices")] == made
+
+
+def not_of(folder: Path, path: Path, part: str) -> bool:
+    return not path.relative_to(folder).as_posix().startswith((part, ".dvc", ".git/"))
+
+
+def test_a_value_of_another_version_is_refused_before_any_output_is_touched(
+    project: Project, folder: Path
+) -> None:
+    value('torch: "', 'torch: "9', "versions.yaml")(folder)
+    done = project.dvc("repro", check=False)
+    assert done.returncode != 0
+    assert done.stdout.count("Running stage") == 1
+    assert "error: torch " in done.stdout
+    assert (folder / "models/model.safetensors").read_text() == "model.safetensors"
+
+
 def test_the_ends_of_lines_are_kept_whatever_git_is_told(project: Project, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     project.run("git", "clone", "--quiet", "--config", "core.autocrlf=true", str(project.folder), str(clone))
