@@ -1,12 +1,14 @@
 """Which tests are costly: those that use a server, a container, a browser or a copy of the whole project.
 
 All of these come from fixtures that depend on `costly`, so a test is known by its fixtures. `make test-quick`
-runs the others.
+runs the others, except for those that are known to be long.
 """
 
 from collections.abc import Generator
 
 import pytest
+
+from tests import durations
 
 _permitted = False  # whether the test at work is costly
 
@@ -18,8 +20,11 @@ def costly() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the costly ones."""
+    """Mark the costly and the long ones."""
+    long = set(durations.read().long)
     for item in items:
+        if durations.name_of(item.nodeid) in long:
+            item.add_marker("long")
         if "costly" in getattr(item, "fixturenames", ()):
             item.add_marker("costly")
 

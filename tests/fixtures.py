@@ -18,7 +18,7 @@ from digits.runtimes._browser import find_browser
 from flows.workspace import Workspace
 from tests.containers import engine_with_image
 from tests.patience import until
-from tests.project import ROOT, MakeWorkspace, Project, copy_project
+from tests.project import ROOT, MakeWorkspace, Project, copy_project, without_libraries
 from tests.shared import Once
 
 
@@ -94,9 +94,18 @@ def empty_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def small_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The PYTHONPATH of small projects."""
+    return without_libraries(tmp_path_factory.mktemp("libraries") / "none")
+
+
 @pytest.fixture
-def make_workspace(empty_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeWorkspace:
+def make_workspace(
+    empty_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_path: str
+) -> MakeWorkspace:
     """A new DVC project with these stages; a stage that is only a command stands as a string."""
+    monkeypatch.setenv("PYTHONPATH", small_path)
 
     def make(stages: dict[str, object]) -> Workspace:
         root = tmp_path / "project"

@@ -1,48 +1,25 @@
 """The slowest first, so that no process has work left when the others have none.
 
-A module stays in one process, as its tests share fixtures; those of SPLIT share them between all processes,
-so each of their tests goes to whoever is free. How long everything takes is in durations.json; renew it with
-`make test ARGS=--write-durations` when the end of a run has one process at work alone.
+A module stays in one process, as its tests share fixtures, unless tests/durations.py splits it.
 """
 
-import json
 from collections import defaultdict
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
+from tests import durations
 from tests.shared import is_worker
 
-FILE = Path(__file__).with_name("durations.json")
-SPLIT = {
-    "tests/flows/test_containers.py",
-    "tests/flows/test_deployment.py",
-    "tests/flows/test_interruptions.py",
-    "tests/flows/test_pipeline.py",
-    "tests/stages/test_real_mnist.py",
-    "tests/test_image.py",
-}
-UNKNOWN_SECONDS = 10.0
-
-
-def unit_of(nodeid: str) -> str:
-    """What is given to a process as a whole: a module, or a test of one that may be split."""
-    module = nodeid.partition("::")[0]
-    return nodeid if module in SPLIT else module
-
-
-def _name(unit: str) -> str:
-    return unit.partition("[")[0]  # the values of a test take about the same time
+UNKNOWN_SECONDS = 10
 
 
 class SlowestFirst(LoadScopeScheduling):  # type: ignore[misc]
     """Hands out units in the order in which they were collected."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return unit_of(nodeid)
+        return durations.unit_of(nodeid)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,11 +38,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SlowestFirst
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where processes share the tests, let the slowest units come first."""
     if is_worker(config):
-        seconds = json.loads(FILE.read_text()) if FILE.exists() else {}
+        seconds = durations.read().units
 
         def rank(item: pytest.Item) -> tuple[float, str]:
-            unit = unit_of(item.nodeid)
-            return -seconds.get(_name(unit), UNKNOWN_SECONDS), unit
+            unit = durations.unit_of(item.nodeid)
+            return -seconds.get(durations.name_of(unit), UNKNOWN_SECONDS), unit
 
         items.sort(key=rank)  # in a unit, all stay in the order of the file
 
@@ -76,27 +53,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Recorder:
-    """Adds up how long units take."""
+    """Adds up how long each test takes, with its fixtures."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._seconds[unit_of(report.nodeid)] += report.duration
+        self._seconds[report.nodeid] += report.duration
 
     def pytest_sessionfinish(self) -> None:
-        FILE.write_text(json.dumps(summary(self._seconds), indent=2) + "\n")
-
-
-def summary(seconds: dict[str, float]) -> dict[str, float]:
-    """The slowest first, in whole seconds; of tests that differ in their values, the average."""
-    together: dict[str, list[float]] = defaultdict(list)
-    for unit, taken in seconds.items():
-        together[_name(unit)].append(taken)
-    averages = {name: _average(all_of_it) for name, all_of_it in together.items()}
-    order = sorted(averages, key=lambda name: -averages[name])
-    return {name: round(averages[name]) for name in order}
-
-
-def _average(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+        durations.write(self._seconds)

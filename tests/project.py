@@ -7,13 +7,27 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from flows.workspace import Workspace
 from tests import costly
 from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
+STAGES: list[str] = list(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
 MakeWorkspace = Callable[[dict[str, object]], Workspace]
 """Makes a small DVC project with these stages, in which the test then is."""
+
+
+LIBRARIES = ("matplotlib", "onnxruntime", "onnxscript", "torch")
+
+
+def without_libraries(folder: Path) -> str:
+    """A PYTHONPATH without large libraries: flows load them ahead of stages, and small stages need none."""
+    folder.mkdir()
+    for name in LIBRARIES:
+        (folder / f"{name}.py").write_text(f"raise ImportError('a small project has no {name}')")
+    return str(folder)
 
 
 class Project:

@@ -40,6 +40,6 @@ def prefect_server(server: Server) -> Iterator[str]:
 
 
 @pytest.fixture
-def command_line_environment(prefect_server: str) -> dict[str, str]:
+def command_line_environment(prefect_server: str, small_path: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    return kept | {"PREFECT_API_URL": prefect_server, "PYTHONPATH": str(ROOT)}
+    return kept | {"PREFECT_API_URL": prefect_server, "PYTHONPATH": f"{ROOT}{os.pathsep}{small_path}"}

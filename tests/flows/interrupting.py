@@ -55,10 +55,10 @@ def build(project: Project, folder: Path) -> None:
     (folder / "counted").write_text(f"{first.count(chr(10))} {first.count('Task run')}")
 
 
-def load(folder: Path, outputs: list[str], url: str) -> Template:
-    """What `build` has made of `folder/project`, with this server."""
+def load(folder: Path, outputs: list[str], **environment: str) -> Template:
+    """What `build` has made of `folder/project`, with these variables."""
     project = Project(folder / "project", folder / "home")
-    project.env["PREFECT_API_URL"] = url
+    project.env |= environment
     lines, records = (int(word) for word in (folder / "counted").read_text().split())
     before, after = (hashes(folder / name, outputs) for name in ("project", "undisturbed"))
     assert set(before) == set(after) == set(outputs)

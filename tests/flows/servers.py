@@ -87,6 +87,7 @@ class Server:
         self.log = folder / "log"
         self.log.touch()
         self._guard: subprocess.Popen[bytes] | None = None
+        self._templates: dict[str, Any] = {}
 
     def command(self) -> list[str]:
         return [*PREFECT, "server", "start", "--port", str(self.port), "--no-ui"]
@@ -146,9 +147,21 @@ class Server:
     def deploy(self, folder: Path, deployment: dict[str, Any]) -> None:
         """Put this deployment on the server, with its work pool, from a project in `folder`."""
         pool = deployment["work_pool"]["name"]
-        self.run(folder, "work-pool", "create", pool, "--type", kind_of(pool), "--overwrite")
+        self._create(pool)
         (folder / "prefect.yaml").write_text(json.dumps({**DEPLOYED, "deployments": [deployment]}))
         self.run(folder, "deploy", "--all")
+
+    def _create(self, pool: str) -> None:
+        """Create a work pool; Prefect's command, which takes a while, says what is in one of its kind."""
+        kind = kind_of(pool)
+        if kind not in self._templates:
+            self.run(ROOT, "work-pool", "create", pool, "--type", kind, "--overwrite")
+            self._templates[kind] = ask(f"{self.url}/work_pools/{pool}")["base_job_template"]
+        else:
+            ask(
+                f"{self.url}/work_pools/",
+                {"name": pool, "type": kind, "base_job_template": self._templates[kind]},
+            )
 
     def begin(self, deployment: dict[str, Any], **parameters: object) -> str:
         """Ask for a run of a deployment; return its ID."""
@@ -174,7 +187,8 @@ class Server:
         """A worker of this project in `folder`, for the pool of this deployment."""
         pool = deployment["work_pool"]["name"]
         command = [sys.executable, "-m", "flows.worker", "--pool", pool, "--type", kind_of(pool)]
-        process = self._popen(folder, command, self.env | environment)
+        path = os.environ.get("PYTHONPATH", "")  # where a test has set it after this server was made
+        process = self._popen(folder, command, {**self.env, "PYTHONPATH": path, **environment})
         try:
             yield process
         finally:

@@ -22,8 +22,9 @@ BAD = ("FAILED", "CRASHED", "CANCELLED")
 
 
 @pytest.fixture
-def project(empty_project: Path, tmp_path: Path) -> Path:
+def project(empty_project: Path, tmp_path: Path, small_path: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with this one's flows, whose stage waits for `go` and notes when it begins and ends."""
+    monkeypatch.setenv("PYTHONPATH", small_path)
     root = copy_flows(empty_project, tmp_path / "project")
     note, wait = "date +%s.%N >> times", "until test -e go; do sleep 0.1; done"
     command = f"{note}; {wait}; {note}; cp source copy"

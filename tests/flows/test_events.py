@@ -64,7 +64,8 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def project(empty_project: Path, tmp_path: Path) -> Path:
+def project(empty_project: Path, tmp_path: Path, small_path: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PYTHONPATH", small_path)
     root = copy_flows(empty_project, tmp_path / "project")
     releasing.write(root)
     return root

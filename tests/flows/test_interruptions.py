@@ -5,7 +5,9 @@ Small stages are interrupted most, at moments that are drawn anew in every run; 
 
 import itertools
 import random
+import subprocess
 import time
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -40,17 +42,19 @@ OF_MNIST = [
 
 
 @pytest.fixture(scope="session")
-def small(once: Once, empty_project: Path, server: Server) -> Template:
+def small(once: Once, empty_project: Path, server: Server, small_path: str) -> Template:
     """Small stages, of which there is a checkpoint, too."""
+
+    environment = {"PREFECT_API_URL": server.url, "PYTHONPATH": small_path}
 
     def build(folder: Path) -> None:
         toy.write(copy_flows(empty_project, folder / "project"))
         (folder / "home").mkdir()
         project = Project(folder / "project", folder / "home")
-        project.env["PREFECT_API_URL"] = server.url
+        project.env |= environment
         interrupting.build(project, folder)
 
-    return interrupting.load(once("small-stages", build), toy.OUTPUTS, server.url)
+    return interrupting.load(once("small-stages", build), toy.OUTPUTS, **environment)
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +72,7 @@ def real(once: Once, raw_data: Path, server: Server) -> Template:
         project.env["PREFECT_API_URL"] = server.url
         interrupting.build(project, folder)
 
-    return interrupting.load(once("real-stages", build), OF_MNIST, server.url)
+    return interrupting.load(once("real-stages", build), OF_MNIST, PREFECT_API_URL=server.url)
 
 
 def interrupt(
@@ -151,6 +155,10 @@ class Deployed:
         server.deploy(self.project.folder, self.deployment)
         self.records = chance.randrange(2, template.records)
 
+    def worker(self) -> AbstractContextManager[subprocess.Popen[bytes]]:
+        path = self.project.env.get("PYTHONPATH", "")
+        return self.server.worker(self.project.folder, self.deployment, PYTHONPATH=path)
+
     def begin(self) -> str:
         before = self.server.log.read_text().count("Task run")
 
@@ -169,7 +177,7 @@ class Deployed:
 
 def interrupt_worker(deployed: Deployed, end: str) -> None:
     server, project = deployed.server, deployed.project
-    with server.worker(project.folder, deployed.deployment) as worker:
+    with deployed.worker() as worker:
         run = deployed.begin()
         if end == "kill":
             below = psutil.Process(worker.pid).children(recursive=True)
@@ -179,7 +187,7 @@ def interrupt_worker(deployed: Deployed, end: str) -> None:
             )
     interrupting.nothing_is_left_or_half(deployed.template, project)
     (project.folder / "go").touch()
-    with server.worker(project.folder, deployed.deployment):
+    with deployed.worker():
         server.wait_for(run, "Crashed")
         deployed.the_next_run_goes_on()
 
@@ -208,7 +216,7 @@ def test_a_server(
     stages: str,
 ) -> None:
     deployed = Deployed(request.getfixturevalue(stages), tmp_path, own_server, chance)
-    with own_server.worker(deployed.project.folder, deployed.deployment):
+    with deployed.worker():
         run = deployed.begin()
         own_server.kill()
         time.sleep(chance.uniform(0, 3))

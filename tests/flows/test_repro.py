@@ -60,8 +60,11 @@ def test_a_module_runs_as_it_would_by_itself(make_stage: Callable[[str], Workspa
 
 
 @linux_only
-def test_libraries_are_there_for_the_next_stage(make_stage: Callable[[str], Workspace]) -> None:
+def test_libraries_are_there_for_the_next_stage(
+    make_stage: Callable[[str], Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
     workspace = make_stage(LOOK)
+    monkeypatch.delenv("PYTHONPATH")
     with workspace.lock(ignore):
 
         def release(line: str) -> None:
