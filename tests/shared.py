@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -109,21 +110,22 @@ def once(costly: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.
     """Builds folders that all processes of the run share; nobody may change what is in them."""
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if is_worker(request.config) else base) / "shared"
+    shared.mkdir(exist_ok=True)
+    return partial(build_once, shared)
 
-    def once(name: str, build: Callable[[Path], object]) -> Path:
-        shared.mkdir(exist_ok=True)
-        folder, end = shared / name, shared / f"{name}.end"
-        with _locked(shared / f"{name}.lock"):
-            if not end.exists():
-                shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
-                folder.mkdir()
-                try:
-                    build(folder)
-                    end.touch()
-                except Exception as error:
-                    end.write_text(str(error) or repr(error))
-                    raise
-        assert not end.stat().st_size, f"another process could not build {name}: {end.read_text()}"
-        return folder
 
-    return once
+def build_once(shared: Path, name: str, build: Callable[[Path], object]) -> Path:
+    """Have `build` fill the folder of this name, unless another process has, is at it, or has failed to."""
+    folder, end = shared / name, shared / f"{name}.end"
+    with _locked(shared / f"{name}.lock"):
+        if not end.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+            folder.mkdir()
+            try:
+                build(folder)
+                end.touch()
+            except Exception as error:
+                end.write_text(str(error) or repr(error))
+                raise
+    assert not end.stat().st_size, f"another process could not build {name}: {end.read_text()}"
+    return folder
