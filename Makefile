@@ -1,6 +1,6 @@
 # `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline report web runtimes verify-all small-models image server deploy worker up down test bench \
+.PHONY: help setup pipeline report web runtimes verify-all small-models image server deploy worker up down test test-quick bench \
   sweep recipe-table lock format clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -85,11 +85,15 @@ up: ## Run server, worker and a first pipeline in containers of their own; http:
 down: ## Stop them; what they have made stays (ARGS=--volumes removes that, too)
 	$(COMPOSE) down $(ARGS)
 
+CHECKS = ruff check . && ruff format --check . && mypy --strict
 test: setup ## Lint, format check, type check, tests
-	ruff check .
-	ruff format --check .
-	mypy --strict
-	pytest --numprocesses 2 --dist loadscope $(ARGS)
+	$(CHECKS)
+	pytest --numprocesses 2 $(ARGS)
+
+# Which these are: tests/costly.py and tests/durations.py
+test-quick: setup ## The same without what takes long: no server, container, browser, or run of the project
+	$(CHECKS)
+	pytest --numprocesses 2 -m 'not costly and not long' $(ARGS)
 
 bench: setup ## Compare with a conventional training script
 	.venv/bin/python -m benchmarks.bench $(ARGS)

@@ -4,11 +4,14 @@ import docker
 import pytest
 from docker.errors import DockerException, ImageNotFound
 
+from tests import costly
+
 IMAGE = "digits:latest"
 
 
 def engine_with_image() -> docker.DockerClient:
     """The engine of this machine; skips where there is none, or no image."""
+    costly.check("a Docker engine")
     try:
         engine = docker.from_env()
         engine.ping()

@@ -7,11 +7,27 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from flows.workspace import Workspace
+from tests import costly
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
+STAGES: list[str] = list(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
 MakeWorkspace = Callable[[dict[str, object]], Workspace]
 """Makes a small DVC project with these stages, in which the test then is."""
+
+
+LIBRARIES = ("matplotlib", "onnxruntime", "onnxscript", "torch")
+
+
+def without_libraries(folder: Path) -> str:
+    """A PYTHONPATH without large libraries: flows load them ahead of stages, and small stages need none."""
+    folder.mkdir()
+    for name in LIBRARIES:
+        (folder / f"{name}.py").write_text(f"raise ImportError('a small project has no {name}')")
+    return str(folder)
 
 
 class Project:
@@ -32,7 +48,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=280,
+            timeout=PATIENCE,
         )
         assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
         return done
@@ -48,6 +64,17 @@ class Project:
         assert text.count(old) == 1, f"{old!r} is not once in {path}"
         (self.folder / path).write_text(text.replace(old, new))
 
+    def remove_data(self) -> None:
+        """Remove what was fetched before."""
+        shutil.rmtree(self.folder / "data/raw", ignore_errors=True)
+
+    def copy(self, folder: Path) -> "Project":
+        """The project as it is, in another folder, with nothing that this one makes later."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        copy = Project(folder, Path(self.env["HOME"]))
+        copy.env = dict(self.env)
+        return copy
+
 
 def stages_run(output: str) -> list[str]:
     """The stages that DVC says it ran, in order."""
@@ -56,6 +83,7 @@ def stages_run(output: str) -> list[str]:
 
 def copy_project(target: Path, home: Path) -> Project:
     """Copy the project as it is in the working tree into its own repository, fetched files included."""
+    costly.check("a copy of the project")
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,

@@ -1,101 +1,136 @@
-"""compose.yaml, with Debian's docker-compose and with compose v2: up, at work, down, and up again."""
+"""compose.yaml: with compose v2 up, at work, down and up again; Debian's docker-compose starts it, too."""
 
 import os
 import shutil
-import socket
 import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import uuid
+from collections.abc import Iterator
 
 import docker
 import httpx
 import pytest
+from ruamel.yaml import YAML
 
 from tests.containers import IMAGE
-from tests.flows.servers import ask, until
-from tests.project import ROOT
+from tests.flows.servers import ask
+from tests.patience import PATIENCE, until
+from tests.project import ROOT, STAGES
+from tests.shared import free_port
 
-PLUGIN = ["docker", "compose"]
-Compose = Callable[..., str]
-
-
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        free: int = listener.getsockname()[1]
-        return free
+TAKEN = ("port is already allocated", "address already in use")
 
 
-@pytest.fixture(params=[["docker-compose"], PLUGIN], ids=["v1", "v2"])
-def compose(
-    request: pytest.FixtureRequest, engine: docker.DockerClient, port: int, tmp_path: Path
-) -> Iterator[Compose]:
-    """Runs a command of one of the two; returns what it prints."""
-    command: list[str] = request.param
-    if not shutil.which(command[0]) or subprocess.run([*command, "version"], capture_output=True).returncode:
-        pytest.skip(f"`{' '.join(command)}` is not installed")
-    environment = {**os.environ, "PORT": str(port), "IMAGE": IMAGE}
+class Compose:
+    """Runs commands of one version of compose, on a project of its own."""
 
-    def run(*arguments: str) -> str:
-        name = f"--project-name=digits-{port}"
-        done = subprocess.run(
-            [*command, name, *arguments],
+    def __init__(self, command: list[str], engine: docker.DockerClient) -> None:
+        if (
+            not shutil.which(command[0])
+            or subprocess.run([*command, "version"], capture_output=True).returncode
+        ):
+            pytest.skip(f"`{' '.join(command)}` is not installed")
+        self.name = f"digits-{uuid.uuid4().hex[:8]}"
+        self.port = free_port()
+        self._command = [*command, f"--project-name={self.name}"]
+        self._engine = engine
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self._command, *arguments],
             cwd=ROOT,
-            env=environment,
+            env={**os.environ, "PORT": str(self.port), "IMAGE": IMAGE},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=200,
+            timeout=PATIENCE,
         )
+
+    def __call__(self, *arguments: str) -> str:
+        done = self._run(*arguments)
         assert done.returncode == 0, done.stdout
         return done.stdout
 
-    yield run
-    run("down", "--volumes")
+    def up(self, *services: str) -> None:
+        """Start them, on another port where somebody else has taken this one."""
+        for _ in range(5):
+            done = self._run("up", "--detach", *services)
+            if not any(text in done.stdout for text in TAKEN):
+                break
+            self.port = free_port()
+        assert done.returncode == 0, done.stdout
+
+    def container(self, service: str) -> docker.models.containers.Container:
+        labels = [f"com.docker.compose.project={self.name}", f"com.docker.compose.service={service}"]
+        (found,) = self._engine.containers.list(all=True, filters={"label": labels})
+        return found
+
+    def until_healthy(self, service: str) -> None:
+        until(
+            lambda: self.container(service).attrs["State"]["Health"]["Status"] == "healthy",
+            f"the {service} is not healthy",
+        )
+
+    def first_run(self) -> str:
+        """What the first run has said, when it has ended well."""
+        until(
+            lambda: self.container("pipeline").attrs["State"]["Status"] == "exited", "the run goes on and on"
+        )
+        container = self.container("pipeline")
+        said: str = container.logs().decode()
+        assert container.attrs["State"]["ExitCode"] == 0, said
+        return said
 
 
-def container(engine: docker.DockerClient, port: int, service: str) -> docker.models.containers.Container:
-    labels = [f"com.docker.compose.project=digits-{port}", f"com.docker.compose.service={service}"]
-    (found,) = engine.containers.list(all=True, filters={"label": labels})
-    return found
+@pytest.fixture
+def v1(engine: docker.DockerClient) -> Iterator[Compose]:
+    compose = Compose(["docker-compose"], engine)
+    yield compose
+    compose("down", "--volumes")
 
 
-def test_all_is_at_work_after_up_and_gone_after_down(
-    compose: Compose, engine: docker.DockerClient, port: int
-) -> None:
-    compose("up", "--detach")
+@pytest.fixture
+def v2(engine: docker.DockerClient) -> Iterator[Compose]:
+    compose = Compose(["docker", "compose"], engine)
+    yield compose
+    compose("down", "--volumes")
 
-    def first_run() -> int | None:
-        state = container(engine, port, "pipeline").attrs["State"]
-        return int(state["ExitCode"]) if state["Status"] == "exited" else None
 
-    until(lambda: first_run() is not None, 150, "the first run goes on and on")
-    said = container(engine, port, "pipeline").logs().decode()
-    assert first_run() == 0, said
-    assert said.count("  ran\n") == 8, said
-
-    until(lambda: _health(engine, port, "worker") == "healthy", 60, "the worker is not healthy")
-    assert _health(engine, port, "server") == "healthy"
-    api = f"http://127.0.0.1:{port}/api"
-    assert httpx.get(f"http://127.0.0.1:{port}").is_success
+def test_all_is_at_work_after_up_and_gone_after_down(v2: Compose, engine: docker.DockerClient) -> None:
+    v2.up()
+    said = v2.first_run()
+    assert said.count("  ran\n") == len(STAGES), said
+    v2.until_healthy("worker")
+    v2.until_healthy("server")
+    api = f"http://127.0.0.1:{v2.port}/api"
+    assert httpx.get(f"http://127.0.0.1:{v2.port}").is_success
     nightly = ask(f"{api}/deployments/name/pipeline/nightly")
     assert nightly["schedules"][0]["schedule"]["cron"] == "0 3 * * *"
     asked = ask(f"{api}/deployments/{nightly['id']}/create_flow_run", {})
 
     def state() -> str:
-        return str(ask(f"{api}/flow_runs/{asked['id']}")["state_name"])
+        return str(ask(f"http://127.0.0.1:{v2.port}/api/flow_runs/{asked['id']}")["state_name"])
 
-    until(lambda: state() == "Completed", 60, container(engine, port, "worker").logs().decode())
+    until(lambda: state() == "Completed", lambda: v2.container("worker").logs().decode())
 
-    compose("down")
-    compose("up", "--detach")
-    until(lambda: first_run() is not None, 100, "the second run goes on and on")
-    assert "up to date" in container(engine, port, "pipeline").logs().decode()
+    v2("down")
+    v2.up()
+    assert "up to date" in v2.first_run()
     assert state() == "Completed", "the server has kept what it knew"
-    compose("down", "--volumes")
-    assert not engine.volumes.list(filters={"label": f"com.docker.compose.project=digits-{port}"})
+    v2("down", "--volumes")
+    assert not engine.volumes.list(filters={"label": f"com.docker.compose.project={v2.name}"})
 
 
-def _health(engine: docker.DockerClient, port: int, service: str) -> str:
-    return str(container(engine, port, service).attrs["State"]["Health"]["Status"])
+def test_both_versions_read_the_same(v1: Compose, v2: Compose) -> None:
+    first, second = (YAML(typ="safe").load(compose("config")) for compose in (v1, v2))
+    assert set(first["services"]) == set(second["services"])
+    for name, service in second["services"].items():
+        for key in ("command", "image"):
+            assert first["services"][name][key] == service[key], f"{key} of {name}"
+
+
+def test_the_older_version_starts_server_and_worker(v1: Compose, engine: docker.DockerClient) -> None:
+    v1.up("worker")
+    v1.until_healthy("worker")  # it waits for the server
+    assert httpx.get(f"http://127.0.0.1:{v1.port}/api/health").is_success
+    v1("down", "--volumes")
+    assert not engine.volumes.list(filters={"label": f"com.docker.compose.project={v1.name}"})

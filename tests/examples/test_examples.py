@@ -3,7 +3,6 @@
 import csv
 import re
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -15,7 +14,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.project import ROOT, Project, copy_project
+from tests.patience import PATIENCE
+from tests.project import ROOT, Project
+from tests.shared import free_port
 
 IMAGES = "data/raw/t10k-images-idx3-ubyte"
 EXAMPLES = sorted(readme.parent.name for readme in (ROOT / "examples").glob("*/README.md"))
@@ -23,12 +24,9 @@ NEEDED = {"python": [], "node": ["node", "npm"], "browser": ["npm"], "cpp": ["g+
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(default_run: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with a model."""
-    folder = tmp_path_factory.mktemp("examples")
-    project = copy_project(folder / "project", folder / "home")
-    project.dvc("repro", "evaluate", "export")
-    return project
+    return default_run.copy(tmp_path_factory.mktemp("examples") / "project")
 
 
 def commands(example: str) -> list[str]:
@@ -45,7 +43,12 @@ def commands(example: str) -> list[str]:
 def run(project: Project, example: str, command: str) -> str:
     folder = project.folder / "examples" / example
     done = subprocess.run(
-        ["bash", "-euc", command], cwd=folder, env=project.env, capture_output=True, text=True, timeout=280
+        ["bash", "-euc", command],
+        cwd=folder,
+        env=project.env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -80,9 +83,7 @@ def test_the_commands_give_the_answers_of_pytorch(example: str, project: Project
 @contextmanager
 def served(project: Project, command: str) -> Iterator[str]:
     """The address that a web server's command serves, on a port that is free, within this block."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     folder, address = project.folder / "examples/browser", f"http://127.0.0.1:{port}"
     with subprocess.Popen(
         command.replace("8000", str(port)).split(),

@@ -3,36 +3,27 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from ruamel.yaml import YAML
 
+from flows import guard
+from tests import costly
+from tests.patience import PATIENCE, until
 from tests.project import ROOT
+from tests.shared import free_port, start_for_all
 
 PREFECT = [sys.executable, "-m", "prefect", "--no-prompt"]
 DEPLOYED = YAML(typ="safe").load(ROOT / "prefect.yaml")
 NIGHTLY = {deployment["name"]: deployment for deployment in DEPLOYED["deployments"]}
-
-
-BUSY = 3  # times as slow as idle a machine may be; a wait that ends well takes no longer for it
-
-
-def until(check: Callable[[], Any], seconds: float, what: str) -> Any:
-    """What `check` returns once it is true; fails where that takes `seconds` of an idle machine."""
-    deadline = time.monotonic() + BUSY * seconds
-    while not (found := check()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.2)
-    return found
 
 
 def ask(url: str, body: dict[str, Any] | None = None) -> Any:
@@ -46,7 +37,7 @@ def ask(url: str, body: dict[str, Any] | None = None) -> Any:
             return None
         return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else response
 
-    response: httpx.Response = until(answer, 60, f"{url} does not answer")
+    response: httpx.Response = until(answer, f"{url} does not answer")
     return response.raise_for_status().json()
 
 
@@ -65,7 +56,8 @@ def kind_of(pool: str) -> str:
 
 def changed(project: Path, name: str = "nightly", **changes: Any) -> dict[str, Any]:
     """A deployment of prefect.yaml with name and pool of its own, no schedule, and these changes."""
-    own = f"{name}-{project.parent.name.replace('_', '-')}"
+    process = os.environ.get("PYTEST_XDIST_WORKER", "alone")  # each has folders of the same names
+    own = f"{name}-{process}-{project.parent.name.replace('_', '-')}"
     pool = {**NIGHTLY[name]["work_pool"], "name": f"pool-{own}"}
     parameters = {**NIGHTLY[name]["parameters"], "force": True, "remote": False}
     return {
@@ -80,10 +72,10 @@ def changed(project: Path, name: str = "nightly", **changes: Any) -> dict[str, A
 class Server:
     """A server with the settings of this project, and an environment whose commands use it."""
 
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = listener.getsockname()[1]
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        """A server whose files are in `folder`; with a port, one that is at work already."""
+        costly.check("a Prefect server")
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}/api"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         self.env = kept | {
@@ -93,34 +85,51 @@ class Server:
             "DO_NOT_TRACK": "1",
         }
         self.log = folder / "log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self.log.touch()
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._templates: dict[str, Any] = {}
+
+    def command(self) -> list[str]:
+        return [*PREFECT, "server", "start", "--port", str(self.port), "--no-ui"]
+
+    def own_environment(self) -> dict[str, str]:
+        own = {**self.env, "PREFECT_UI_URL": f"http://127.0.0.1:{self.port}"}  # as `make server` does
+        # A turn that comes only when a lease has run out is one that tests do not live to see.
+        own["PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION"] = "3600"
+        del own["PREFECT_API_URL"]
+        return own
 
     def start(self) -> None:
-        own = {**self.env, "PREFECT_UI_URL": f"http://127.0.0.1:{self.port}"}  # as `make server` does
-        del own["PREFECT_API_URL"]
-        command = [*PREFECT, "server", "start", "--port", str(self.port), "--no-ui"]
-        self._process = self._popen(ROOT, command, own)
-        until(self.healthy, 120, "the server does not answer")
+        command = [sys.executable, guard.__file__, *self.command()]
+        self._guard = self._popen(ROOT, command, self.own_environment(), stdin=subprocess.PIPE)
+        until(self.healthy, "the server does not answer")
+
+    def start_for_all(self) -> None:
+        """Start it for all processes of the test run, at whose end it ends."""
+        start_for_all(self.command(), ROOT, self.own_environment(), self.log)
+        until(self.healthy, "the server does not answer")
 
     def kill(self) -> None:
-        assert self._process
-        self._process.kill()
-        self._process.wait()
+        assert self._guard
+        (process,) = psutil.Process(self._guard.pid).children()
+        process.kill()
+        self._guard.communicate()
 
     def stop(self) -> None:
-        assert self._process
-        self._process.terminate()
-        self._process.wait(BUSY * 30)
+        assert self._guard
+        self._guard.communicate()  # its input ends, and so it does
 
     def _popen(
-        self, folder: Path, command: list[str], env: dict[str, str] | None = None
+        self, folder: Path, command: list[str], env: dict[str, str] | None = None, stdin: int | None = None
     ) -> subprocess.Popen[bytes]:
         with self.log.open("a") as log:
-            return subprocess.Popen(command, cwd=folder, env=env or self.env, stdout=log, stderr=log)
+            return subprocess.Popen(
+                command, cwd=folder, env=env or self.env, stdin=stdin, stdout=log, stderr=log
+            )
 
     def run(self, folder: Path, *command: str) -> str:
         done = subprocess.run(
-            [*PREFECT, *command], cwd=folder, env=self.env, capture_output=True, text=True, timeout=BUSY * 120
+            [*PREFECT, *command], cwd=folder, env=self.env, capture_output=True, text=True, timeout=PATIENCE
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -138,9 +147,21 @@ class Server:
     def deploy(self, folder: Path, deployment: dict[str, Any]) -> None:
         """Put this deployment on the server, with its work pool, from a project in `folder`."""
         pool = deployment["work_pool"]["name"]
-        self.run(folder, "work-pool", "create", pool, "--type", kind_of(pool), "--overwrite")
+        self._create(pool)
         (folder / "prefect.yaml").write_text(json.dumps({**DEPLOYED, "deployments": [deployment]}))
         self.run(folder, "deploy", "--all")
+
+    def _create(self, pool: str) -> None:
+        """Create a work pool; Prefect's command, which takes a while, says what is in one of its kind."""
+        kind = kind_of(pool)
+        if kind not in self._templates:
+            self.run(ROOT, "work-pool", "create", pool, "--type", kind, "--overwrite")
+            self._templates[kind] = ask(f"{self.url}/work_pools/{pool}")["base_job_template"]
+        else:
+            ask(
+                f"{self.url}/work_pools/",
+                {"name": pool, "type": kind, "base_job_template": self._templates[kind]},
+            )
 
     def begin(self, deployment: dict[str, Any], **parameters: object) -> str:
         """Ask for a run of a deployment; return its ID."""
@@ -153,25 +174,26 @@ class Server:
     def state(self, run: str) -> str:
         return str(ask(f"{self.url}/flow_runs/{run}")["state_name"])
 
-    def wait_for(self, run: str, *states: str, seconds: float = 60) -> str:
+    def wait_for(self, run: str, *states: str) -> None:
         until(
             lambda: self.state(run) in states,
-            seconds,
-            f"the run is not {' or '.join(states)}, but {self.state(run)}:\n{self.log.read_text()[-4000:]}",
+            lambda: f"the run is {self.state(run)}, not {states}:\n{self.log.read_text()[-4000:]}",
         )
-        return self.state(run)
 
     @contextmanager
-    def worker(self, folder: Path, deployment: dict[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(
+        self, folder: Path, deployment: dict[str, Any], **environment: str
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """A worker of this project in `folder`, for the pool of this deployment."""
         pool = deployment["work_pool"]["name"]
         command = [sys.executable, "-m", "flows.worker", "--pool", pool, "--type", kind_of(pool)]
-        process = self._popen(folder, command)
+        path = os.environ.get("PYTHONPATH", "")  # where a test has set it after this server was made
+        process = self._popen(folder, command, {**self.env, "PYTHONPATH": path, **environment})
         try:
             yield process
         finally:
             process.terminate()
-            process.wait(BUSY * 60)
+            process.wait(PATIENCE)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,7 +17,7 @@ from flows.runners.container import ContainerError, ContainerRunner
 from flows.transcript import Outcome
 from flows.workspace import Workspace
 from tests.containers import IMAGE
-from tests.flows.servers import until
+from tests.patience import limited, until
 from tests.project import ROOT, MakeWorkspace
 
 LOOK = """
@@ -61,15 +60,11 @@ def contain(make_workspace: MakeWorkspace) -> Callable[..., Workspace]:
     return contain
 
 
-def left(engine: docker.DockerClient, workspace: Workspace) -> list[object]:
-    """The containers of this workspace, once those that end by themselves have had the time."""
-    deadline = time.monotonic() + 20
+def nothing_is_left(engine: docker.DockerClient, workspace: Workspace) -> None:
+    """Wait until no container of this workspace is left; those that end by themselves take a while."""
     filters = {"label": f"digits.workspace={workspace.root}"}
-    while found := engine.containers.list(all=True, filters=filters, ignore_removed=True):
-        if time.monotonic() > deadline:
-            break
-        time.sleep(0.1)
-    return list(found)
+    listed = partial(engine.containers.list, all=True, filters=filters, ignore_removed=True)
+    until(lambda: not listed(), lambda: f"containers are left: {listed()}")
 
 
 @pytest.mark.parametrize("stage", ["download", "train"])
@@ -95,7 +90,7 @@ def test_a_stage_sees_its_workspace_and_little_else(
     assert facts["cpus"].split()[0] == "50000"
     assert facts["secret"] is None
     assert (workspace.root / "made").stat().st_uid == os.getuid()
-    assert not left(engine, workspace)
+    nothing_is_left(engine, workspace)
 
 
 @pytest.mark.parametrize(("stage", "wanted"), [("train", True), ("verify", True), ("evaluate", False)])
@@ -142,7 +137,7 @@ def test_two_containers_in_one_workspace_work_one_after_the_other(
 
     waiting = re.compile(r"the pipeline of process \d+ on machine[12], since .* waiting for its end")
     try:
-        until(lambda: waiting.search(said()), 120, "none waits for the other")
+        until(lambda: waiting.search(said()), "none waits for the other")
         (root / "go").touch()
         codes = [container.wait()["StatusCode"] for container in both]
         assert codes == [0, 0], said()
@@ -179,7 +174,7 @@ def test_a_failure_carries_the_stages_own_last_lines(
     with workspace.lock(ignore):
         assert workspace.run("fail", ignore).last_lines == ("error: the loss is not finite",)
         assert workspace.run("good", ignore).outcome is Outcome.RAN
-    assert not left(engine, workspace)
+    nothing_is_left(engine, workspace)
 
 
 def test_too_much_memory_is_said(engine: docker.DockerClient, contain: Callable[..., Workspace]) -> None:
@@ -192,11 +187,13 @@ def test_too_much_memory_is_said(engine: docker.DockerClient, contain: Callable[
 def test_the_time_limit_removes_the_container(
     engine: docker.DockerClient, contain: Callable[..., Workspace]
 ) -> None:
-    workspace = contain({"sleep": "echo asleep; sleep 100", "good": "echo fine"})
+    workspace = contain({"sleep": "touch asleep; echo asleep; sleep 100000", "good": "echo fine"})
     with workspace.lock(ignore):
-        result = workspace.run("sleep", ignore, time_limit=5)
-        assert result.last_lines[-1] == "error: sleep was stopped at its time limit of 5 seconds"
-        assert not left(engine, workspace)
+        limit, result = limited(
+            lambda limit: workspace.run("sleep", ignore, time_limit=limit), (workspace.root / "asleep").exists
+        )
+        assert result.last_lines[-1] == f"error: sleep was stopped at its time limit of {limit} seconds"
+        nothing_is_left(engine, workspace)
         assert workspace.run("good", ignore).outcome is Outcome.RAN
 
 
@@ -204,7 +201,7 @@ def test_the_time_limit_removes_the_container(
 def test_nothing_stays_when_something_is_killed(
     engine: docker.DockerClient, contain: Callable[..., Workspace], victim: str
 ) -> None:
-    workspace = contain({"sleep": "echo asleep; sleep 100", "good": "echo fine"})
+    workspace = contain({"sleep": "touch asleep; echo asleep; sleep 100000", "good": "echo fine"})
     script = f"""
 import os, pathlib
 from flows.runners.container import ContainerRunner
@@ -221,7 +218,7 @@ with workspace.lock(print):
         assert any(line == "asleep\n" for line in flow.stdout)
         kill(victim, flow.pid, engine, workspace)
         assert "failed" in flow.stdout.read() or victim == "flow"
-    assert not left(engine, workspace)
+    nothing_is_left(engine, workspace)
     with workspace.lock(ignore):
         assert workspace.run("good", ignore).outcome is Outcome.RAN
 
@@ -234,7 +231,7 @@ def test_what_had_not_begun_is_removed_when_the_next_run_begins(
     container.reload()
     (volume,) = [engine.volumes.get(mount["Name"]) for mount in container.attrs["Mounts"]]
     with workspace.lock(ignore):
-        assert not left(engine, workspace)
+        nothing_is_left(engine, workspace)
         with pytest.raises(docker.errors.NotFound):
             volume.reload()
 

@@ -23,7 +23,7 @@ def test_the_exit_code_is_the_commands(script: str, code: int) -> None:
 
 
 def test_the_end_of_its_input_stops_the_command() -> None:
-    with start(["sh", "-c", "echo ready; sleep 60"]) as process:
+    with start(["sh", "-c", "echo ready; sleep 100000"]) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -33,7 +33,7 @@ def test_the_end_of_its_input_stops_the_command() -> None:
 
 
 def test_sigterm_stops_the_command() -> None:
-    with start(["sh", "-c", "echo ready; sleep 60"]) as process:
+    with start(["sh", "-c", "echo ready; sleep 100000"]) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.terminate()
@@ -42,7 +42,7 @@ def test_sigterm_stops_the_command() -> None:
 
 def test_a_process_that_ignores_signals_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(guard, "GRACE_SECONDS", 0.2)
-    script = f"{STUBBORN}open('ready', 'w').close()\ntime.sleep(60)"
+    script = f"{STUBBORN}open('ready', 'w').close()\ntime.sleep(100000)"
     with subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, start_new_session=True) as process:
         while not (tmp_path / "ready").exists():
             time.sleep(0.02)

@@ -1,30 +1,32 @@
-"""Whatever is killed, whenever: the next run succeeds, with the bytes of one that was left in peace."""
+"""Whatever is killed, whenever: the next run succeeds, with the bytes of one that was left in peace.
+
+Small stages are interrupted most, at moments that are drawn anew in every run; the real ones once a victim.
+"""
 
 import itertools
-import os
 import random
-import shutil
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
 import docker
 import psutil
 import pytest
+from ruamel.yaml import YAML
 
-from digits.common import locking
-from digits.common.files import sha256
-from flows.workspace import LOCK
 from tests.containers import engine_with_image
-from tests.flows.servers import Server, changed, serving, until
+from tests.flows import interrupting, toy
+from tests.flows.interrupting import CHANGES, SET, Template, all_is_as_if_nothing_had_been, flow
+from tests.flows.output import own_tracebacks
+from tests.flows.servers import Server, changed, copy_flows
+from tests.patience import until
 from tests.project import Project, copy_project
+from tests.shared import Once
 from tests.small import make_small
 
-OUTPUTS = [
+OF_MNIST = [
     "data/raw/train-images-idx3-ubyte",
     "data/normalized/test.safetensors",
     "data/normalized/train.safetensors",
@@ -37,203 +39,188 @@ OUTPUTS = [
     "reports/parity.json",
     "reports/training.csv",
 ]
-CHANGES = {"normalize.validation_size": 100, "train.seed": 7}
-SET = [word for key, value in CHANGES.items() for word in ("--set", f"{key}={value}")]
 
 
-@dataclass
-class Template:
-    """A project in which a run has ended, and what the next run with `CHANGES` makes of it."""
+@pytest.fixture(scope="session")
+def small(once: Once, empty_project: Path, server: Server, small_path: str) -> Template:
+    """Small stages, of which there is a checkpoint, too."""
 
-    project: Project
-    before: dict[str, str]
-    after: dict[str, str]
-    lines: int
-    """That the next run prints before its last stage begins."""
+    environment = {"PREFECT_API_URL": server.url, "PYTHONPATH": small_path}
 
+    def build(folder: Path) -> None:
+        toy.write(copy_flows(empty_project, folder / "project"))
+        (folder / "home").mkdir()
+        project = Project(folder / "project", folder / "home")
+        project.env |= environment
+        interrupting.build(project, folder)
 
-def hashes(folder: Path) -> dict[str, str]:
-    return {name: sha256(folder / name) for name in OUTPUTS if (folder / name).exists()}
-
-
-def flow(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "flows", *arguments]
+    return interrupting.load(once("small-stages", build), toy.OUTPUTS, **environment)
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory, raw_data: Path, prefect_server: str) -> Template:
-    folder = tmp_path_factory.mktemp("template")
-    project = copy_project(folder / "project", folder / "home")
-    shutil.rmtree(project.folder / "data/raw", ignore_errors=True)
-    make_small(project, raw_data)
-    project.env["PREFECT_API_URL"] = prefect_server
-    project.run(*flow())
-    before = hashes(project.folder)
-    undisturbed = copied(project, folder / "undisturbed")
-    said = undisturbed.run(*flow(*SET)).stdout
-    lines = said.partition("Running stage 'report'")[0].count("\n")
-    return Template(project, before, hashes(undisturbed.folder), lines)
+@pytest.fixture(scope="session")
+def real(once: Once, raw_data: Path, server: Server) -> Template:
+    """The stages as they are, on a tenth of the real MNIST."""
+
+    def build(folder: Path) -> None:
+        project = copy_project(folder / "project", folder / "home")
+        project.remove_data()
+        make_small(project, raw_data)
+        yaml = YAML()
+        stages = yaml.load(project.folder / "dvc.yaml")
+        stages["stages"]["last"] = toy.LAST
+        yaml.dump(stages, project.folder / "dvc.yaml")
+        project.env["PREFECT_API_URL"] = server.url
+        interrupting.build(project, folder)
+
+    return interrupting.load(once("real-stages", build), OF_MNIST, PREFECT_API_URL=server.url)
 
 
-def copied(project: Project, folder: Path) -> Project:
-    """The project as it is, with nothing that the other one makes later."""
-    shutil.copytree(project.folder, folder, symlinks=True)
-    copy = Project(folder, Path(project.env["HOME"]))
-    copy.env = dict(project.env)
-    return copy
-
-
-@pytest.fixture
-def project(template: Template, tmp_path: Path) -> Project:
-    return copied(template.project, tmp_path / "project")
-
-
-def tree(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """A flow, its guard, the server of DVC commands, the command at work, its stage: as many as there are."""
-    found = [psutil.Process(process.pid)]
-    while children := [child for child in found[-1].children() if "flows.server" not in child.cmdline()]:
-        found.append(children[0])
-    return found
-
-
-VICTIMS = {"flow": 0, "guard": 1, "dvc": 3, "stage": 4}
-
-
-def kill(
-    victim: str, process: subprocess.Popen[str], engine: docker.DockerClient | None, folder: Path
-) -> str:
-    """Kill it as soon as it is there; return what was killed, or nothing where the run has ended before."""
-    while process.poll() is None:
-        try:
-            if engine:
-                label = {"label": f"digits.workspace={folder}"}
-                for container in engine.containers.list(filters=label) if victim == "container" else []:
-                    container.kill()
-                    return str(container.labels["digits.stage"])
-            chain = tree(process)
-            if victim == "everything":
-                for member in chain:
-                    member.kill()
-                return f"{len(chain)} processes"
-            if victim in VICTIMS and len(chain) > VICTIMS[victim]:
-                chain[VICTIMS[victim]].kill()
-                return victim
-        except (psutil.NoSuchProcess, docker.errors.APIError):
-            pass
-        time.sleep(0.01)
-    return ""
-
-
-def at_work_in(folder: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(folder):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
-def interrupt(template: Template, project: Project, victim: str, number: int, runner: str) -> None:
+def interrupt(
+    template: Template, folder: Path, victim: str, chance: random.Random, runner: str = "process"
+) -> None:
+    project = template.copy(folder / "project")
     engine = engine_with_image() if runner == "docker" else None
     arguments = [*SET, "--runner", runner]
-    chance = random.Random(f"{victim}-{number}")
-    with subprocess.Popen(
-        flow(*arguments),
-        cwd=project.folder,
-        env=project.env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    with interrupting.started(project, arguments) as process:
         assert process.stdout is not None
         # As many lines as chance has it, then a while within what the run does next.
         said = "".join(itertools.islice(process.stdout, chance.randrange(2, template.lines)))
         time.sleep(chance.uniform(0, 0.5))
-        killed = kill(victim, process, engine, project.folder)
-        last = said.splitlines()[-1]
+        killed = interrupting.kill(victim, process.pid, engine, project.folder)
+        print(f"{victim}: killed {killed} after: {said.splitlines()[-1]}")
         said += process.stdout.read()
-    assert killed, "the run had ended before"
-    print(f"{victim}: killed {killed} after: {last}")
-    assert "Traceback" not in said
-
+    assert not own_tracebacks(said)
     filters = {"label": f"digits.workspace={project.folder}"}
     if engine:
         listed = partial(engine.containers.list, filters=filters, ignore_removed=True)
-        until(lambda: not listed(), 30, "a container goes on")
-    nothing_is_left_or_half(template, project)
-    done = project.run(*flow(*arguments))
-    assert "Traceback" not in done.stdout
+        until(lambda: not listed(), "a container goes on")
+    interrupting.nothing_is_left_or_half(template, project)
+    the_next_run_goes_on(template, project, arguments)
     if engine:  # one that was made and had not begun is removed only now
-        until(lambda: not listed(all=True), 30, "a container is left")
+        until(lambda: not listed(all=True), "a container is left")
         engine.close()
+
+
+def the_next_run_goes_on(template: Template, project: Project, arguments: list[str]) -> None:
+    (project.folder / "go").touch()
+    kept = (project.folder / "models/checkpoint.kept").exists()
+    done = project.run(*flow(*arguments))
+    assert not own_tracebacks(done.stdout)
+    assert ("goes on after step" in done.stdout) is kept
     all_is_as_if_nothing_had_been(template, project)
 
 
-def nothing_is_left_or_half(template: Template, project: Project) -> None:
-    until(lambda: not at_work_in(project.folder), 30, f"{at_work_in(project.folder)} go on")
-    # The kernel unlocks a moment after the last sign of a dying process.
-    until(lambda: is_free(project.folder / LOCK), 30, "the workspace is locked")
-    for name, found in hashes(project.folder).items():
-        assert found in (template.before[name], template.after[name]), f"{name} is half of something"
-
-
-def is_free(lock: Path) -> bool:
-    try:
-        locking.take(lock, locking.Holder.process("the test", os.getpid())).close()
-    except locking.BusyError:
-        return False
-    return True
-
-
-def all_is_as_if_nothing_had_been(template: Template, project: Project) -> None:
-    assert hashes(project.folder) == template.after
-    release = project.folder / "models/release/model.onnx"
-    assert sha256(release) == template.after["models/model.onnx"]
-    parts = [path for path in project.folder.rglob("*.part") if ".dvc" not in path.parts]
-    assert parts == [], "something temporary is left"
+PROCESSES = ["flow", "guard", "dvc", "stage", "everything"]
 
 
 @pytest.mark.parametrize("number", range(3))
-@pytest.mark.parametrize("victim", ["flow", "guard", "dvc", "stage", "everything"])
-def test_a_run_of_processes(template: Template, project: Project, victim: str, number: int) -> None:
-    interrupt(template, project, victim, number, "process")
+@pytest.mark.parametrize("victim", PROCESSES)
+def test_processes(small: Template, tmp_path: Path, chance: random.Random, victim: str, number: int) -> None:
+    interrupt(small, tmp_path, victim, chance)
 
 
-@pytest.mark.parametrize("victim", ["container", "container-2", "flow", "dvc"])
-def test_a_run_of_containers(template: Template, project: Project, victim: str) -> None:
-    interrupt(template, project, victim.partition("-")[0], len(victim), "docker")
+@pytest.mark.parametrize("victim", PROCESSES)
+def test_processes_of_the_real_stages(
+    real: Template, tmp_path: Path, chance: random.Random, victim: str
+) -> None:
+    interrupt(real, tmp_path, victim, chance)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("server")) as server:
-        yield server
+@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("victim", ["container", "flow", "dvc"])
+def test_containers(
+    engine: docker.DockerClient,
+    small: Template,
+    tmp_path: Path,
+    chance: random.Random,
+    victim: str,
+    number: int,
+) -> None:
+    interrupt(small, tmp_path, victim, chance, "docker")
 
 
-@pytest.mark.parametrize("victim", ["worker-stop", "worker-stop-2", "worker-kill", "worker-kill-2", "server"])
-def test_a_run_of_a_deployment(template: Template, project: Project, server: Server, victim: str) -> None:
-    deployment = changed(project.folder)
-    server.deploy(project.folder, deployment)
-    lines = random.Random(victim).randrange(2, template.lines)
-    with server.worker(project.folder, deployment) as worker:
-        before = server.log.read_text().count("Task run")
-        run = server.begin(deployment, overrides=CHANGES, force=False)
-        until(lambda: server.log.read_text().count("Task run") - before >= lines, 120, "it does not go on")
-        print(f"{victim}: after {server.log.read_text().splitlines()[-1]}")
-        if victim == "server":
-            server.kill()
-            time.sleep(3)
-            server.start()
-            server.wait_for(run, "Completed")
-        elif victim.startswith("worker-kill"):
+def test_a_container_of_a_real_stage(
+    engine: docker.DockerClient, real: Template, tmp_path: Path, chance: random.Random
+) -> None:
+    interrupt(real, tmp_path, "container", chance, "docker")
+
+
+class Deployed:
+    """A run of a deployment that has come as far as chance has it."""
+
+    def __init__(self, template: Template, folder: Path, server: Server, chance: random.Random) -> None:
+        self.template, self.server = template, server
+        self.project = template.copy(folder / "project")
+        self.deployment = changed(self.project.folder)
+        server.deploy(self.project.folder, self.deployment)
+        self.records = chance.randrange(2, template.records)
+
+    def worker(self) -> AbstractContextManager[subprocess.Popen[bytes]]:
+        path = self.project.env.get("PYTHONPATH", "")
+        return self.server.worker(self.project.folder, self.deployment, PYTHONPATH=path)
+
+    def begin(self) -> str:
+        before = self.server.log.read_text().count("Task run")
+
+        def far_enough() -> bool:
+            return self.server.log.read_text().count("Task run") - before >= self.records
+
+        run = self.server.begin(self.deployment, overrides=CHANGES, force=False)
+        until(far_enough, "it does not go on")
+        print(f"after {self.server.log.read_text().splitlines()[-1]}")
+        return run
+
+    def the_next_run_goes_on(self) -> None:
+        self.server.wait_for(self.server.begin(self.deployment, overrides=CHANGES, force=False), "Completed")
+        all_is_as_if_nothing_had_been(self.template, self.project)
+
+
+def interrupt_worker(deployed: Deployed, end: str) -> None:
+    server, project = deployed.server, deployed.project
+    with deployed.worker() as worker:
+        run = deployed.begin()
+        if end == "kill":
             below = psutil.Process(worker.pid).children(recursive=True)
             worker.kill()
-            until(lambda: not [process for process in below if process.is_running()], 30, f"{below} go on")
-    nothing_is_left_or_half(template, project)
-    with server.worker(project.folder, deployment):
-        if victim != "server":
-            server.wait_for(run, "Crashed")
-        server.wait_for(server.begin(deployment, overrides=CHANGES, force=False), "Completed")
-    all_is_as_if_nothing_had_been(template, project)
+            until(
+                lambda: not [process for process in below if process.is_running()], f"some of {below} go on"
+            )
+    interrupting.nothing_is_left_or_half(deployed.template, project)
+    (project.folder / "go").touch()
+    with deployed.worker():
+        server.wait_for(run, "Crashed")
+        deployed.the_next_run_goes_on()
+
+
+@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_worker(
+    small: Template, server: Server, tmp_path: Path, chance: random.Random, end: str, number: int
+) -> None:
+    interrupt_worker(Deployed(small, tmp_path, server, chance), end)
+
+
+def test_a_worker_of_the_real_stages(
+    real: Template, server: Server, tmp_path: Path, chance: random.Random
+) -> None:
+    interrupt_worker(Deployed(real, tmp_path, server, chance), "kill")
+
+
+@pytest.mark.parametrize("stages", ["small", "real"])
+def test_a_server(
+    request: pytest.FixtureRequest,
+    once: Once,
+    own_server: Server,
+    tmp_path: Path,
+    chance: random.Random,
+    stages: str,
+) -> None:
+    deployed = Deployed(request.getfixturevalue(stages), tmp_path, own_server, chance)
+    with deployed.worker():
+        run = deployed.begin()
+        own_server.kill()
+        time.sleep(chance.uniform(0, 3))
+        own_server.start()
+        (deployed.project.folder / "go").touch()
+        own_server.wait_for(run, "Completed")
+        deployed.the_next_run_goes_on()

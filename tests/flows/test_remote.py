@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from flows import tasks
 from flows.pipeline import pipeline
 from flows.workspace import Workspace
 from tests.project import MakeWorkspace
+from tests.shared import free_port
 
 BUCKET = "digits"
 PREPARE = "mkdir -p data; for i in $(seq 200); do cat source > data/$i; echo $i >> data/$i; done"
@@ -42,9 +42,7 @@ class S3:
     """An S3 server in a process of its own; what it holds dies with it."""
 
     def __init__(self) -> None:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = listener.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 

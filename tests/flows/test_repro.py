@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from flows.transcript import Outcome
 from flows.workspace import Workspace
+from tests.patience import limited
 from tests.project import ROOT, MakeWorkspace
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="stages run in a shell here")
@@ -60,13 +60,15 @@ def test_a_module_runs_as_it_would_by_itself(make_stage: Callable[[str], Workspa
 
 
 @linux_only
-def test_libraries_are_there_for_the_next_stage(make_stage: Callable[[str], Workspace]) -> None:
+def test_libraries_are_there_for_the_next_stage(
+    make_stage: Callable[[str], Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
     workspace = make_stage(LOOK)
+    monkeypatch.delenv("PYTHONPATH")
     with workspace.lock(ignore):
 
         def release(line: str) -> None:
             if line.startswith("> "):
-                time.sleep(4)
                 (workspace.root / "go").touch()
 
         workspace.run("wait", release)
@@ -139,11 +141,13 @@ def test_the_time_limit_ends_a_module_and_the_next_run_works(
     make_stage: Callable[[str], Workspace], processes_gone: Callable[[Path], None]
 ) -> None:
     workspace = make_stage(
-        "import os, time; open('pids', 'w').write(f'{os.getpid()} {os.getppid()}'); time.sleep(60)"
+        "import os, time; open('pids', 'w').write(f'{os.getpid()} {os.getppid()}'); time.sleep(100000)"
     )
     with workspace.lock(ignore):
-        result = workspace.run("look", ignore, time_limit=5)
-        assert result.last_lines[-1] == "error: look was stopped at its time limit of 5 seconds"
+        limit, result = limited(
+            lambda limit: workspace.run("look", ignore, time_limit=limit), (workspace.root / "pids").exists
+        )
+        assert result.last_lines[-1] == f"error: look was stopped at its time limit of {limit} seconds"
         processes_gone(workspace.root / "pids")
         (workspace.root / "look.py").write_text("print('fine')")
         assert workspace.run("look", ignore, force=True).outcome is Outcome.RAN

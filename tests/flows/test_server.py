@@ -23,14 +23,14 @@ def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[EmbeddedServer]:
+def server(costly: None) -> Iterator[EmbeddedServer]:
     started = EmbeddedServer()
     yield started
     started.stop()
 
 
 def test_it_answers_and_then_is_gone(server: EmbeddedServer) -> None:
-    server.wait(120)
+    server.wait()
     with urllib.request.urlopen(f"{server.url}/health") as answer:
         assert json.load(answer) is True
     server.stop()
@@ -38,11 +38,12 @@ def test_it_answers_and_then_is_gone(server: EmbeddedServer) -> None:
         urllib.request.urlopen(f"{server.url}/health")
 
 
+@pytest.mark.usefixtures("costly")
 def test_it_ends_with_a_process_that_is_killed(
     tmp_path: Path, processes_gone: Callable[[Path], None]
 ) -> None:
     script = (
-        "import os; from flows.server import EmbeddedServer; server = EmbeddedServer(); server.wait(120);"
+        "import os; from flows.server import EmbeddedServer; server = EmbeddedServer(); server.wait();"
         f"open({str(tmp_path / 'pids')!r}, 'w').write(str(server._process.pid)); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT)
@@ -50,12 +51,13 @@ def test_it_ends_with_a_process_that_is_killed(
     processes_gone(tmp_path / "pids")
 
 
+@pytest.mark.usefixtures("costly")
 def test_a_server_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     missing = tmp_path / "missing" / "prefect.db"
     monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", f"sqlite+aiosqlite:///{missing}")
     server = EmbeddedServer()
     with pytest.raises(ServerError, match=r"^no Prefect server for this run: .*unable to open database file"):
-        server.wait(120)
+        server.wait()
     server.stop()
 
 

@@ -11,11 +11,12 @@ from digits.common import locking
 from flows import workspace as workspace_module
 from flows.transcript import Outcome
 from flows.workspace import LOCK, Workspace, WorkspaceError
+from tests.patience import limited
 from tests.project import MakeWorkspace
 
 COPY = {"cmd": "echo copying && cp source copy", "deps": ["source"], "outs": ["copy"]}
 # A process, its child and its grandchild, all of which would go on for a minute.
-GRANDCHILD = r'sh -c "echo \$\$ >> pids; echo started; sleep 60"'
+GRANDCHILD = r'sh -c "echo \$\$ >> pids; echo started; sleep 100000"'
 FAMILY = f"echo $$ > pids; sh -c 'echo $$ >> pids; {GRANDCHILD}; true'; true"
 
 
@@ -116,10 +117,13 @@ def test_the_time_limit_ends_every_process(
     make_workspace: MakeWorkspace, processes_gone: Callable[[Path], None]
 ) -> None:
     workspace = make_workspace({"family": FAMILY})
-    result = workspace.run("family", ignore, time_limit=4)
+    lines: list[str] = []
+    limit, result = limited(
+        lambda limit: workspace.run("family", lines.append, time_limit=limit), lambda: "started" in lines
+    )
     assert result.outcome is Outcome.FAILED
     assert "started" in result.last_lines
-    assert result.last_lines[-1] == "error: family was stopped at its time limit of 4 seconds"
+    assert result.last_lines[-1] == f"error: family was stopped at its time limit of {limit} seconds"
     processes_gone(workspace.root / "pids")
 
 
@@ -140,7 +144,7 @@ def test_an_exception_ends_every_process(
 def test_what_a_stage_leaves_behind_is_stopped(
     make_workspace: MakeWorkspace, processes_gone: Callable[[Path], None]
 ) -> None:
-    workspace = make_workspace({"leave": "sleep 60 & echo $! > pids"})
+    workspace = make_workspace({"leave": "sleep 100000 & echo $! > pids"})
     assert workspace.run("leave", ignore).outcome is Outcome.RAN
     processes_gone(workspace.root / "pids")
 

@@ -16,9 +16,9 @@ import torch
 from digits.common.files import sha256
 from digits.data.datasets import read_raw
 from tests.containers import engine_with_image
-from tests.project import Project, stages_run
+from tests.flows.output import own_tracebacks
+from tests.project import STAGES, Project, stages_run
 
-STAGES = ["download", "normalize", "train", "evaluate", "export", "verify", "web_runtime", "report"]
 OUTPUTS = [
     "data/normalized/test.safetensors",
     "data/normalized/train.safetensors",
@@ -38,27 +38,32 @@ OUTPUTS = [
 ]
 
 
+def after_training() -> list[str]:
+    """The stages that a new model makes run."""
+    return [stage for stage in STAGES[STAGES.index("train") + 1 :] if stage != "web_runtime"]
+
+
 def hashes(project: Project) -> dict[str, str]:
     return {name: sha256(project.folder / name) for name in OUTPUTS}
 
 
-@pytest.fixture(scope="module")
-def first_run(fresh: Project) -> str:
-    """What the first run through Prefect prints."""
-    return fresh.run(sys.executable, "-m", "flows").stdout
+@pytest.fixture(scope="session")
+def own_copy(default_run: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project after its first run, for the tests of this process."""
+    return default_run.copy(tmp_path_factory.mktemp("mnist") / "project")
 
 
 @pytest.fixture
-def project(fresh: Project, first_run: str) -> Iterator[Project]:
+def project(own_copy: Project) -> Iterator[Project]:
     """The project after its first run; whatever a test changes is taken back."""
-    fresh.run("git", "add", "--all")
-    fresh.run("git", "commit", "--quiet", "--allow-empty", "--message=results")
-    yield fresh
-    fresh.run("git", "checkout", "--quiet", "--", ".")
-    fresh.dvc("checkout", "--force", "--quiet")
+    commit = own_copy.run("git", "rev-parse", "HEAD").stdout.strip()
+    yield own_copy
+    own_copy.run("git", "reset", "--quiet", "--hard", commit)
+    own_copy.dvc("checkout", "--force", "--quiet")
 
 
-def test_the_first_run_trains_evaluates_exports_and_proves(project: Project, first_run: str) -> None:
+def test_the_first_run_trains_evaluates_exports_and_proves(default_run: Project, project: Project) -> None:
+    first_run = (default_run.folder.parent / "said").read_text()
     metrics = json.loads(project.text("reports/metrics.json"))
     parity = json.loads(project.text("reports/parity.json"))
     assert 0.942 <= metrics["accuracy"] <= 0.952
@@ -123,7 +128,7 @@ def test_an_experiment_runs_from_train_on_and_can_be_compared(project: Project) 
     assert "is below evaluate.min_accuracy 0.9300" in refused.stdout
     settings = ("--set-param=train.epochs=1", "--set-param=evaluate.min_accuracy=0.5")
     output = project.dvc("exp", "run", "--name", "short", *settings).stdout
-    assert stages_run(output) == ["evaluate", "export", "verify", "report"]
+    assert stages_run(output) == after_training()
     assert hashes(project)["models/model.safetensors"] != before["models/model.safetensors"]
     rows = list(csv.DictReader(project.dvc("exp", "show", "--csv").stdout.splitlines()))
     short = next(row for row in rows if row["Experiment"] == "short")
@@ -201,7 +206,7 @@ def test_the_release_and_the_artifact_are_the_model(project: Project, tmp_path: 
 def test_choosing_a_solver_takes_its_own_values(project: Project) -> None:
     settings = ("train.solver=adamw", "train.epochs=1")
     output = project.dvc("exp", "run", *(f"--set-param={setting}" for setting in settings)).stdout
-    assert stages_run(output) == [stage for stage in STAGES[2:] if stage != "web_runtime"]
+    assert stages_run(output) == ["train", *after_training()]
     rows = list(csv.DictReader(project.text("reports/training.csv").splitlines()))
     assert {row["lr"] for row in rows} == {"0.001"}
     assert json.loads(project.text("reports/metrics.json"))["accuracy"] > 0.95
@@ -214,7 +219,7 @@ def test_a_recipe_reaches_its_gate_and_the_tutorial_takes_it_back(project: Proje
     assert json.loads(project.text("reports/metrics.json"))["accuracy"] >= 0.975
     assert json.loads(project.text("reports/parity.json"))["passed"] is True
     output = project.run(sys.executable, "-m", "flows", "--recipe", "tutorial").stdout
-    assert output.split("accuracy")[-1].count("restored from cache") == 5
+    assert output.split("accuracy")[-1].count("restored from cache") == len(after_training()) + 1
     # A comment may have moved to the right.
     assert project.text("params.yaml").split() == text.split()
     assert hashes(project) == before
@@ -245,7 +250,7 @@ def test_bad_parameters_stop_dvc_and_prefect_before_any_work(
         assert failed.returncode != 0
         assert expected in failed.stdout
         assert "params.yaml" in failed.stdout
-        assert "Traceback" not in failed.stdout
+        assert not own_tracebacks(failed.stdout)
         assert hashes(project) == before
 
 
@@ -256,7 +261,7 @@ def test_a_missing_gpu_stops_before_any_work(project: Project) -> None:
     failed = project.dvc("repro", check=False)
     assert failed.returncode != 0
     assert "error: train.device is 'cuda', but PyTorch" in failed.stdout
-    assert "Traceback" not in failed.stdout
+    assert not own_tracebacks(failed.stdout)
     assert hashes(project) == before
 
 

@@ -10,21 +10,20 @@ import pytest
 from playwright.sync_api import Browser, Page, Route
 
 from benchmarks import page as bench
-from tests.project import ROOT, Project, copy_project
+from tests.patience import PATIENCE
+from tests.project import ROOT, Project
 
 OpenPage = Callable[..., Page]
 """Opens the page, ready to draw; takes the settings of a browser's context."""
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def run(costly: None, request: pytest.FixtureRequest) -> Project:
     """A project whose stages have all run."""
     if not shutil.which("npm"):
         pytest.skip("npm is not installed, so the page has no runtime")
-    folder = tmp_path_factory.mktemp("run")
-    project = copy_project(folder / "project", folder / "home")
-    project.dvc("repro", "report")
-    return project
+    found: Project = request.getfixturevalue("default_run")
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -83,5 +82,5 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(ROOT / "web" / name, folder)
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-    subprocess.run(command, cwd=folder, check=True, timeout=300)
+    subprocess.run(command, cwd=folder, check=True, timeout=PATIENCE)
     return (folder / "node_modules/axe-core/axe.min.js").read_text()

@@ -1,0 +1,138 @@
+"""What tests of all kinds use."""
+
+import contextlib
+import gc
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from playwright.sync_api import Browser
+
+from benchmarks import page
+from digits.runtimes._browser import find_browser
+from flows.workspace import Workspace
+from tests.containers import engine_with_image
+from tests.patience import until
+from tests.project import ROOT, MakeWorkspace, Project, copy_project, without_libraries
+from tests.shared import Once
+
+
+def pytest_collection_finish() -> None:
+    """Let `waste` look only at what tests make, not at the libraries."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def waste() -> Iterator[None]:
+    """Finds what a test forgot to close within this test, before it fails another."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def waste_of_a_module() -> Iterator[None]:
+    """The same for a module; the libraries that it loaded stay, and need not be looked at again."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module")
+def engine(costly: None) -> Generator[docker.DockerClient]:
+    """The Docker engine of this machine; skips where there is none, or no image."""
+    with contextlib.closing(engine_with_image()) as engine:
+        yield engine
+
+
+# Not for longer than a module: while it is there, nothing else in this process can use asyncio.
+@pytest.fixture(scope="module")
+def browser(costly: None) -> Generator[Browser]:
+    """Headless Chromium."""
+    chromium = find_browser()
+    if not chromium:
+        pytest.skip("there is no Chromium or Chrome on this machine")
+    with page.launched(chromium) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def raw_data(once: Once) -> Path:
+    """The folder of the four original files; read-only, as it is everybody's."""
+
+    def build(folder: Path) -> None:
+        copy_project(folder / "project", folder / "home").dvc("repro", "download")
+
+    return once("raw", build) / "project/data/raw"
+
+
+@pytest.fixture(scope="session")
+def default_run(once: Once) -> Project:
+    """A checkout after its first run through Prefect; read-only. `said` beside it is what the run printed."""
+
+    def build(folder: Path) -> None:
+        project = copy_project(folder / "project", folder / "home")
+        (folder / "said").write_text(project.run(sys.executable, "-m", "flows").stdout)
+        project.run("git", "add", "--all")
+        project.run("git", "commit", "--quiet", "--allow-empty", "--message=results")
+
+    folder = once("default-run", build)
+    return Project(folder / "project", folder / "home")
+
+
+@pytest.fixture(scope="session")
+def empty_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("project")
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=root, check=True)
+    shutil.copy(ROOT / "params.yaml", root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def small_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The PYTHONPATH of small projects."""
+    return without_libraries(tmp_path_factory.mktemp("libraries") / "none")
+
+
+@pytest.fixture
+def make_workspace(
+    empty_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_path: str
+) -> MakeWorkspace:
+    """A new DVC project with these stages; a stage that is only a command stands as a string."""
+    monkeypatch.setenv("PYTHONPATH", small_path)
+
+    def make(stages: dict[str, object]) -> Workspace:
+        root = tmp_path / "project"
+        shutil.copytree(empty_project, root)
+        written = {
+            name: {"cmd": stage} if isinstance(stage, str) else stage for name, stage in stages.items()
+        }
+        (root / "dvc.yaml").write_text(json.dumps({"stages": written}))  # JSON is YAML
+        monkeypatch.chdir(root)
+        return Workspace(root)
+
+    return make
+
+
+@pytest.fixture
+def processes_gone() -> Callable[[Path], None]:
+    """Waits until no process whose number stands in the file is alive."""
+
+    def alive(number: int) -> bool:
+        status = subprocess.run(
+            ["ps", "-o", "stat=", "-p", str(number)], capture_output=True, text=True
+        ).stdout
+        return bool(status.strip()) and not status.startswith("Z")
+
+    def wait(file: Path) -> None:
+        numbers = [int(word) for word in file.read_text().split()]
+        assert numbers
+        until(lambda: not any(alive(number) for number in numbers), f"some of {numbers} are still alive")
+
+    return wait

@@ -1,0 +1,162 @@
+"""What tests of interruptions share: projects to interrupt, victims, and what must hold afterwards."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+import psutil
+
+from digits.common import locking
+from digits.common.files import sha256
+from flows.workspace import LOCK
+from tests.patience import until
+from tests.project import Project
+
+CHANGES = {"normalize.validation_size": 100, "train.seed": 7}
+SET = [word for key, value in CHANGES.items() for word in ("--set", f"{key}={value}")]
+VICTIMS = {"flow": 0, "guard": 1, "dvc": 3, "stage": 4}
+
+
+@dataclass
+class Template:
+    """A project in which a run has ended, and what the next run with `CHANGES` makes of it."""
+
+    project: Project
+    before: dict[str, str]
+    after: dict[str, str]
+    lines: int
+    """That the next run prints before its last stage begins."""
+    records: int
+    """Those of them that are of stages."""
+
+    def copy(self, folder: Path) -> Project:
+        """The project before that run, whose last stage will wait for `go`."""
+        copy = self.project.copy(folder)
+        (folder / "go").unlink()
+        return copy
+
+
+def flow(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "flows", *arguments]
+
+
+def build(project: Project, folder: Path) -> None:
+    """Run a project for a template, and a copy of it in `folder` with the changes."""
+    (project.folder / "go").touch()
+    project.run(*flow())
+    said = project.copy(folder / "undisturbed").run(*flow(*SET)).stdout
+    first = said.partition("Running stage 'last'")[0]
+    assert first != said
+    (folder / "counted").write_text(f"{first.count(chr(10))} {first.count('Task run')}")
+
+
+def load(folder: Path, outputs: list[str], **environment: str) -> Template:
+    """What `build` has made of `folder/project`, with these variables."""
+    project = Project(folder / "project", folder / "home")
+    project.env |= environment
+    lines, records = (int(word) for word in (folder / "counted").read_text().split())
+    before, after = (hashes(folder / name, outputs) for name in ("project", "undisturbed"))
+    assert set(before) == set(after) == set(outputs)
+    return Template(project, before, after, lines, records)
+
+
+@contextmanager
+def started(project: Project, arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A flow, which does not wait for `go` for ever where a test fails."""
+    with subprocess.Popen(
+        flow(*arguments),
+        cwd=project.folder,
+        env=project.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        except BaseException:
+            (project.folder / "go").touch()
+            process.kill()
+            raise
+
+
+def hashes(folder: Path, outputs: list[str]) -> dict[str, str]:
+    return {name: sha256(folder / name) for name in outputs if (folder / name).exists()}
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    """A flow, its guard, the server of DVC commands, the command at work, its stage: as many as there are."""
+    found = [psutil.Process(pid)]
+    while children := [child for child in found[-1].children() if "flows.server" not in child.cmdline()]:
+        found.append(children[0])
+    return found
+
+
+def kill(victim: str, pid: int, engine: docker.DockerClient | None, folder: Path) -> str:
+    """Kill it as soon as it is there, which it will be as the run waits for `go`; return what was killed."""
+
+    def killed() -> str:
+        try:
+            return _kill(victim, pid, engine, folder)
+        except (psutil.NoSuchProcess, docker.errors.APIError):  # it has just ended
+            return ""
+
+    return until(killed, f"there is no {victim}")
+
+
+def _kill(victim: str, pid: int, engine: docker.DockerClient | None, folder: Path) -> str:
+    if victim == "container":
+        assert engine
+        label = {"label": f"digits.workspace={folder}"}
+        for container in engine.containers.list(filters=label):
+            container.kill()
+            return str(container.labels["digits.stage"])
+        return ""
+    chain = tree(pid)
+    if victim == "everything":
+        for member in chain:
+            member.kill()
+        return f"{len(chain)} processes"
+    if len(chain) <= VICTIMS[victim]:
+        return ""
+    chain[VICTIMS[victim]].kill()
+    return victim
+
+
+def at_work_in(folder: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(folder):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def nothing_is_left_or_half(template: Template, project: Project) -> None:
+    until(lambda: not at_work_in(project.folder), lambda: f"{at_work_in(project.folder)} go on")
+    # The kernel unlocks a moment after the last sign of a dying process.
+    until(lambda: is_free(project.folder / LOCK), "the workspace is locked")
+    for name, found in hashes(project.folder, list(template.before)).items():
+        assert found in (template.before[name], template.after[name]), f"{name} is half of something"
+
+
+def is_free(lock: Path) -> bool:
+    try:
+        locking.take(lock, locking.Holder.process("the test", os.getpid())).close()
+    except locking.BusyError:
+        return False
+    return True
+
+
+def all_is_as_if_nothing_had_been(template: Template, project: Project) -> None:
+    assert hashes(project.folder, list(template.after)) == template.after
+    release = project.folder / "models/release/model.onnx"
+    assert sha256(release) == template.after["models/model.onnx"]
+    parts = [path for path in project.folder.rglob("*.part") if ".dvc" not in path.parts]
+    assert parts == [], "something temporary is left"
