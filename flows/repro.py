@@ -4,9 +4,8 @@ Most stages load PyTorch for longer than they work. So each command runs in a fo
 stage `python -m MODULE` in a fork of that; while one works, this process loads the libraries that the next
 will need. Only libraries are loaded ahead: the project's own modules are read when the stage runs, as DVC
 hashes them. After each command comes END with its exit code. Arguments: settings as JSON, then, optionally, a
-single command. The settings are `containers`, null or the fields of a `ContainerRunner`; `pull`, whether
-outputs of stages that have run elsewhere are taken from the remote; and `secrets`, the names of environment
-variables that are for DVC alone.
+single command. The settings are `containers`, null or the fields of a `ContainerRunner`, and `secrets`, the
+names of environment variables that are for DVC alone.
 """
 
 import gc
@@ -23,18 +22,14 @@ from typing import Any
 
 gc.disable()  # in this process, which makes nothing but what stays
 
-import dvc.stage.cache  # type: ignore[import-untyped]  # noqa: E402
 import dvc.stage.run  # type: ignore[import-untyped]  # noqa: E402
 import dvc.utils.serialize._yaml  # type: ignore[import-untyped]  # noqa: E402
-from dvc.cli import main  # type: ignore[import-untyped]  # noqa: E402
 from dvc.cli.parser import get_main_parser  # type: ignore[import-untyped]  # noqa: E402
-from dvc.exceptions import DvcException  # type: ignore[import-untyped]  # noqa: E402
 from dvc.repo import Repo  # type: ignore[import-untyped]  # noqa: E402
 from dvc.stage.exceptions import StageCmdFailedError  # type: ignore[import-untyped]  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from flows import lock_file  # noqa: E402
-from flows.run_cache import RunCache  # noqa: E402
+from flows import lock_file, run_cache  # noqa: E402
 from flows.runners import Runner  # noqa: E402
 from flows.runners.process import ProcessRunner, end_with, ended, fork  # noqa: E402
 
@@ -61,15 +56,13 @@ def serve(settings: str) -> None:
     chosen = json.loads(settings)
     if FORKS:
         configure(chosen)
-    with suppress(DvcException), Repo() as repo:
-        # Only to load what every command needs; each reads the files anew.
-        len(repo.index.stages)
-        get_main_parser()
+    load_dvc()
     for line in commands:
         arguments = json.loads(line)
         if FORKS:
-            at_work.append(fork(partial(main, arguments)))
-            for name in AHEAD.pop(0) if AHEAD and not chosen["containers"] else []:
+            at_work.append(fork(partial(run_cache.main, arguments)))
+            stage_at_work = arguments[0] not in run_cache.COMMANDS and not chosen["containers"]
+            for name in AHEAD.pop(0) if AHEAD and stage_at_work else []:
                 load(name)
         else:
             command = [sys.executable, "-P", __file__, settings, line]
@@ -102,10 +95,8 @@ def interrupt(*_: object) -> None:
 
 
 def configure(settings: dict[str, Any]) -> None:
-    """Let DVC use our run cache and parser, and run stages through a runner instead of a shell of its own."""
+    """Let DVC use our parser, and run stages through a runner instead of a shell of its own."""
     dvc.utils.serialize._yaml.parse_yaml_for_update = lock_file.parse_for_update
-    RunCache.remote = settings["pull"]
-    dvc.stage.cache.StageCache = RunCache
     runner: Runner = ProcessRunner()
     if settings["containers"]:
         from flows.runners.container import ContainerRunner  # Docker's library is not for everyone
@@ -124,17 +115,40 @@ def configure(settings: dict[str, Any]) -> None:
     dvc.stage.run._run = run
 
 
+def load_dvc() -> None:
+    """Load what every command of DVC needs; each reads the files anew."""
+    # Whatever is wrong here, the command that needs it meets it again, and says so.
+    with suppress(Exception), Repo() as repo:
+        get_main_parser()
+        len(repo.index.stages)
+
+
 def load(name: str) -> None:
-    sys.path.insert(0, os.getcwd())
-    with suppress(ImportError):
+    """Load a library ahead of the stage that needs it; one that cannot be loaded is left to that stage."""
+    before, folder = set(sys.modules), os.getcwd()
+    sys.path.insert(0, folder)
+    loaded = False
+    try:
         importlib.import_module(name)
-    sys.path.pop(0)
-    sys.modules.pop("stages", None)  # the project's own code is read when a stage runs
+        loaded = True
+    except BaseException:  # a library may raise anything, SystemExit too, which would end the stage at work
+        pass
+    sys.path.remove(folder)
+    for module in set(sys.modules) - before:
+        # The half of a library would mislead its stage; the project's own code is read when a stage runs.
+        if not loaded or is_own(module, folder):
+            del sys.modules[module]
+
+
+def is_own(module: str, folder: str) -> bool:
+    """Whether a module is the project's in this folder."""
+    top = os.path.join(folder, module.partition(".")[0])
+    return os.path.isdir(top) or os.path.isfile(f"{top}.py")
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 2:
         configure(json.loads(sys.argv[1]))
-        end_with(partial(main, json.loads(sys.argv[2])))
+        end_with(partial(run_cache.main, json.loads(sys.argv[2])))
     serve(sys.argv[1])
     os._exit(130 if interrupted else 0)  # without taking everything down piece by piece

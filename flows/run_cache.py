@@ -1,66 +1,85 @@
-"""DVC's run cache, for every stage of this project, and together with the remote."""
+"""DVC's run cache with a remote: what DVC's command line does not do, as commands next to its own."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
+from dvc.cli import main as dvc_main  # type: ignore[import-untyped]
 from dvc.exceptions import CollectCacheError, UploadError  # type: ignore[import-untyped]
+from dvc.lock import LockError  # type: ignore[import-untyped]
 from dvc.log import logger as dvc_logger  # type: ignore[import-untyped]
-from dvc.stage.cache import RunCacheNotFoundError, StageCache  # type: ignore[import-untyped]
+from dvc.logger import set_loggers_level  # type: ignore[import-untyped]
+from dvc.repo import Repo  # type: ignore[import-untyped]
+from dvc.stage.cache import RunCacheNotFoundError, RunCacheNotSupported  # type: ignore[import-untyped]
 
 logger = dvc_logger.getChild(__name__)
 
 
-class RunCache(StageCache):  # type: ignore[misc]
-    """Restores the outputs of a stage that has run before, here or on another machine.
+def main(arguments: Sequence[str]) -> int:
+    """DVC's command line with two commands more; returns the exit code.
 
-    DVC leaves out stages with persistent outputs, since those may depend on what was there before. Here they
-    persist only to stay until there are new ones.
+    `pull-run STAGE` brings the outputs of a run of this stage from the remote into the cache, for `dvc repro`
+    to restore. `dvc repro --pull` would copy all of the run cache for each stage, and fail where the remote
+    does not answer. `push-runs` is `dvc push --run-cache` with the outputs of all runs.
     """
-
-    remote = False
-    """Whether the outputs may come from the remote."""
-
-    def save(self, stage: Any) -> None:
-        with _not_persistent(stage):
-            super().save(stage)
-
-    def restore(self, stage: Any, run_cache: bool = True, pull: bool = False, dry: bool = False) -> None:
-        with _not_persistent(stage):
-            try:
-                super().restore(stage, run_cache, pull or self.remote, dry)
-            except RunCacheNotFoundError:
-                raise
-            except Exception as error:  # of any library for any kind of remote
-                if not (pull or self.remote):
-                    raise
-                logger.warning("%s is not taken from the remote: %s", stage.addressing, error)
-                raise RunCacheNotFoundError(stage) from error
-
-    def push(self, remote: str | None, odb: Any = None) -> Any:
-        """Send the runs, and all their outputs that are here.
-
-        DVC would send those of the current dvc.lock alone, and of these not the ones that Git tracks.
-        """
-        runs = super().push(remote, odb)
-        used = set()
-        for run in runs:
-            with suppress(CollectCacheError):  # a folder that is not here any more
-                for outputs in self.get_used_objs([run]).values():
-                    used |= outputs
-        here = {output for output in used if self.repo.cache.local.exists(output.value)}
-        if failed := self.repo.cloud.push(here, remote=remote).failed:
-            raise UploadError(len(failed))
-        return runs
-
-
-@contextmanager
-def _not_persistent(stage: Any) -> Iterator[None]:
-    persistent = [out for out in stage.outs if out.persist]
-    for out in persistent:
-        out.persist = False
+    command = COMMANDS.get(arguments[0])
+    if not command:
+        return int(dvc_main(list(arguments)))
     try:
-        yield
-    finally:
-        for out in persistent:
-            out.persist = True
+        command(*arguments[1:])
+    except KeyboardInterrupt:
+        logger.error("interrupted by the user")
+    except Exception as error:  # of any library for any kind of remote
+        logger.error("%s", " ".join(str(error).split()) or type(error).__name__)
+    else:
+        return 0
+    return 1
+
+
+def pull_run(name: str) -> None:
+    """Take what a run of this stage with the same inputs has made from the remote, if it is there.
+
+    A warning tells why it is not: the stage is then run, or fails on its own account.
+    """
+    try:
+        # DVC's own words would say that the stage is restored, which `dvc repro` says again.
+        with Repo() as repo, repo.lock, set_loggers_level(logging.WARNING):
+            for stage in repo.stage.collect(name):
+                repo.stage_cache.restore(stage, pull=True)
+    except RunCacheNotFoundError as error:
+        if error.__cause__:
+            logger.warning("%s is not taken from the remote, which lacks a part of it", name)
+    except LockError:
+        raise
+    except Exception as error:  # of any library for any kind of remote
+        logger.warning("%s is not taken from the remote: %s", name, " ".join(str(error).split()))
+
+
+def push_runs() -> None:
+    """Send what `dvc push --run-cache` sends, and the outputs of all other runs that are here.
+
+    DVC sends the outputs of the current dvc.lock alone, and of these not the ones that Git tracks.
+    """
+    with Repo() as repo:
+        repo.push()
+        with repo.lock:
+            try:
+                runs = repo.stage_cache.push(None)
+            except RunCacheNotSupported as error:
+                logger.warning("the remote takes no runs, only outputs: %s", error)
+                return
+            here = {output for output in _outputs(repo, runs) if repo.cache.local.exists(output.value)}
+            if failed := repo.cloud.push(here).failed:
+                raise UploadError(len(failed))
+
+
+def _outputs(repo: Any, runs: Sequence[tuple[str, str]]) -> set[Any]:
+    used: set[Any] = set()
+    for run in runs:
+        with suppress(CollectCacheError):  # a folder that is not here any more
+            used.update(*repo.stage_cache.get_used_objs([run]).values())
+    return used
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"pull-run": pull_run, "push-runs": push_runs}

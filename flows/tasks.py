@@ -15,6 +15,7 @@ from prefect.states import Completed, Failed
 
 from flows.artifacts import publish as publish_reports
 from flows.release import publish as publish_release
+from flows.restore import advice
 from flows.transcript import Outcome, StageResult
 from flows.workspace import ModelArtifact, Workspace, WorkspaceError
 
@@ -39,7 +40,7 @@ def run_stage(workspace: Workspace, stage: str, force: bool, time_limit: float |
     except httpx.HTTPError as error:  # the reports are in the workspace, and the server may come back
         logger.warning("The reports of %s are not shown in the UI: %s", stage, error)
     if failed:
-        return _failed(result)
+        return _failed(result, *advice(workspace.root, stage))
     return Completed(name=result.outcome.capitalize(), message=str(result), data=result)
 
 
@@ -54,7 +55,7 @@ def fetch(workspace: Workspace) -> State[Any]:
 def push(workspace: Workspace) -> State[Any]:
     """Send the outputs and the run cache to the remote, and see that they are there."""
     log = get_run_logger().info
-    result = workspace.dvc(["push", "--run-cache"], log)
+    result = workspace.dvc(["push-runs"], log, stage="push")
     if result.outcome is Outcome.FAILED:
         return _failed(result)
     # DVC warns of files that are missing here, and calls it a success.
@@ -73,5 +74,5 @@ def release(workspace: Workspace, model: ModelArtifact) -> State[Any]:
     return Completed(name="Published" if published.is_new else "Up to date", data=published)
 
 
-def _failed(result: StageResult) -> State[Any]:
-    return Failed(message="\n".join([f"{result.stage} failed:", *result.last_lines]))
+def _failed(result: StageResult, *advice: str) -> State[Any]:
+    return Failed(message="\n".join([f"{result.stage} failed:", *result.last_lines, *advice]))

@@ -125,16 +125,25 @@ class Workspace:
         started = time.monotonic()
         if not force and not self.stale([stage]):
             return StageResult(stage, Outcome.UP_TO_DATE, time.monotonic() - started)
+        if self.pull and not force:
+            self._pull_run(stage, log, time_limit)
         command = ["repro", "--single-item", *(["--force"] if force else []), stage]
         leftovers.keep_lock_file(self.root)
         result = self.dvc(command, log, stage=stage, time_limit=time_limit)
         leftovers.forget_lock_file(self.root)
         return result
 
+    def _pull_run(self, stage: str, log: Log, time_limit: float | None) -> None:
+        # Logged where it fails, be it at its time limit: then the stage runs.
+        command = ["pull-run", stage]
+        result = self.dvc(command, log, stage=f"{stage} from the remote", time_limit=time_limit)
+        if result.outcome is Outcome.FAILED:
+            log(f"{stage} is not taken from the remote: {result.last_lines[-1]}")
+
     def dvc(
         self, command: Sequence[str], log: Log, *, stage: str = "", time_limit: float | None = None
     ) -> StageResult:
-        """Run a command of DVC, about `stage` if given; wait where another `dvc` keeps what it needs."""
+        """Run a command of DVC or run_cache.py, about `stage` if given; wait while another `dvc` is busy."""
         started = time.monotonic()
         while True:
             transcript = Transcript(stage, log)
@@ -155,7 +164,13 @@ class Workspace:
 
     @contextmanager
     def lock(self, log: Log) -> Iterator[None]:
-        """Be alone in this workspace; wait for whoever is at work in it. A dying process unlocks, too."""
+        """Be alone in this workspace; wait for whoever is at work in it. A dying process unlocks, too.
+
+        Raises:
+            WorkspaceError: this folder is no DVC workspace.
+        """
+        if not self._is_workspace():
+            raise WorkspaceError(f"{self.root} is no DVC workspace; start this where dvc.yaml and .dvc are")
         ahead = _ahead.pop(self.root, None)
         with ahead.file if ahead else locking.take(self.root / LOCK, _myself(), log) as file:
             leftovers.mend(self.root, log)
@@ -172,8 +187,9 @@ class Workspace:
     def ahead(self) -> Iterator[None]:
         """Load DVC while something is waited for, unless somebody is at work; `lock` goes on from there."""
         with suppress(locking.BusyError):
-            file = locking.take(self.root / LOCK, _myself())
-            _ahead[self.root] = _Ahead(file, self._start(file.fileno()))
+            if self._is_workspace():
+                file = locking.take(self.root / LOCK, _myself())
+                _ahead[self.root] = _Ahead(file, self._start(file.fileno()))
         try:
             yield
         finally:
@@ -183,8 +199,13 @@ class Workspace:
 
     def mend(self, log: Log) -> None:
         """Mend what a killed run has left, unless somebody is at work, who has done so."""
-        with suppress(locking.BusyError), locking.take(self.root / LOCK, _myself()):
-            leftovers.mend(self.root, log)
+        if self._is_workspace():
+            with suppress(locking.BusyError), locking.take(self.root / LOCK, _myself()):
+                leftovers.mend(self.root, log)
+
+    def _is_workspace(self) -> bool:
+        # Elsewhere nothing may be made: DVC takes a folder with `.dvc` in it for a repository.
+        return (self.root / ".dvc").is_dir() and (self.root / "dvc.yaml").is_file()
 
     def _watch(
         self,
@@ -228,7 +249,7 @@ class Workspace:
 
     def _settings(self) -> str:
         containers = self.containers.model_dump() if self.containers else None
-        return json.dumps({"containers": containers, "pull": self.pull, "secrets": sorted(self.credentials)})
+        return json.dumps({"containers": containers, "secrets": sorted(self.credentials)})
 
     def _start(self, lock: int | None) -> subprocess.Popen[bytes]:
         return subprocess.Popen(

@@ -16,7 +16,7 @@ from flows.transcript import Outcome
 from flows.workspace import Workspace
 from tests.project import MakeWorkspace
 
-COPY = {"cmd": "cp source copy", "deps": ["source"], "outs": [{"copy": {"persist": True}}]}
+COPY = {"cmd": "cp source copy", "deps": ["source"], "outs": ["copy"]}
 
 
 @pytest.fixture

@@ -24,13 +24,13 @@ from tests.shared import free_port
 BUCKET = "digits"
 PREPARE = "mkdir -p data; for i in $(seq 200); do cat source > data/$i; echo $i >> data/$i; done"
 STAGES: dict[str, object] = {
-    "prepare": {"cmd": PREPARE, "deps": ["source"], "outs": [{"data": {"persist": True}}]},
+    "prepare": {"cmd": PREPARE, "deps": ["source"], "outs": ["data"]},
     "train": {
         "cmd": "cat data/1 params.yaml > model; echo '{}' > metrics.json; env > environment",
         "deps": ["data"],
         "params": ["train.epochs"],
-        "outs": [{"model": {"persist": True}}],
-        "metrics": [{"metrics.json": {"cache": False, "persist": True}}],
+        "outs": ["model"],
+        "metrics": [{"metrics.json": {"cache": False}}],
     },
 }
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "a secret"}
@@ -253,3 +253,21 @@ def test_a_block_that_will_not_do_is_said_before_any_work(
     assert state.is_failed()
     assert message in state.message
     assert not Path("model").exists()
+
+
+@pytest.mark.parametrize("gone", ["the server", "objects"])
+def test_a_remote_that_fails_during_a_run_only_means_that_the_stage_runs(
+    project: Path, tmp_path: Path, gone: str
+) -> None:
+    use_remote(project, str(tmp_path / "remote"))
+    assert outcomes(run()) == ["ran", "ran"]
+    empty_the_disk(project)
+    workspace, said = Workspace(project, pull=True), list[str]()
+    workspace.dvc(["fetch", "--run-cache"], print)
+    if gone == "objects":
+        shutil.rmtree(tmp_path / "remote/files")
+    else:
+        use_remote(project, f"s3://{BUCKET}/here", "http://127.0.0.1:9")
+    assert [workspace.run(stage, said.append).outcome for stage in STAGES] == ["ran", "ran"]
+    assert any("prepare is not taken from the remote" in line for line in said), said
+    assert not any("Traceback" in line for line in said)

@@ -115,7 +115,7 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 from flows import repro
 repro.FORKS = False
-repro.serve('{{"containers": null, "pull": false, "secrets": []}}')
+repro.serve('{{"containers": null, "secrets": []}}')
 """
     done = subprocess.run(
         [sys.executable, "-c", script],

@@ -1,4 +1,4 @@
-"""A stage that has run with the same inputs is restored, also if its outputs persist or are not cached."""
+"""A stage that has run with the same inputs is restored, also if its outputs are not cached."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from tests.project import MakeWorkspace
 TRAIN = {
     "cmd": "sh train",
     "deps": ["source"],
-    "outs": [{"model": {"persist": True}}],
-    "metrics": [{"metrics.json": {"cache": False, "persist": True}}],
+    "outs": ["model"],
+    "metrics": [{"metrics.json": {"cache": False}}],
 }
 
 
@@ -41,14 +41,6 @@ def test_outputs_that_are_missing_are_restored(make_workspace: MakeWorkspace) ->
     Path("model").unlink()
     Path("metrics.json").unlink()
     assert run(workspace, "one") is Outcome.RESTORED
-
-
-def test_old_outputs_stay_while_a_stage_fails(make_workspace: MakeWorkspace) -> None:
-    workspace = make(make_workspace)
-    run(workspace, "one")
-    Path("train").write_text("exit 1")
-    assert run(workspace, "two") is Outcome.FAILED
-    assert Path("model").read_text() == "one"
 
 
 def test_force_restores_nothing(make_workspace: MakeWorkspace) -> None:
