@@ -110,11 +110,11 @@ def test_a_comment_runs_nothing(project: Project) -> None:
 def test_the_gate_runs_evaluate_only_and_says_both_numbers(project: Project) -> None:
     before = hashes(project)
     project.replace("params.yaml", "min_accuracy: 0.93", "min_accuracy: 0.94")
-    assert stages_run(project.dvc("repro").stdout) == ["evaluate"]
+    assert stages_run(project.dvc("repro").stdout) == ["parameters", "evaluate"]
     project.replace("params.yaml", "min_accuracy: 0.94", "min_accuracy: 0.999")
     failed = project.dvc("repro", check=False)
     assert failed.returncode != 0
-    assert stages_run(failed.stdout) == ["evaluate"]
+    assert stages_run(failed.stdout) == ["parameters", "evaluate"]
     accuracy = json.loads(project.text("reports/metrics.json"))["accuracy"]
     assert f"error: test accuracy {accuracy:.4f} is below evaluate.min_accuracy 0.9990" in failed.stdout
     assert hashes(project) == before, "a refused model is still there to be looked at"
@@ -124,11 +124,11 @@ def test_an_experiment_runs_from_train_on_and_can_be_compared(project: Project) 
     before = hashes(project)
     refused = project.dvc("exp", "run", "--set-param", "train.epochs=1", check=False)
     assert refused.returncode != 0
-    assert stages_run(refused.stdout) == ["train", "evaluate"], "after one epoch, the gate stays shut"
+    assert stages_run(refused.stdout) == ["parameters", "train", "evaluate"], "the gate stays shut"
     assert "is below evaluate.min_accuracy 0.9300" in refused.stdout
     settings = ("--set-param=train.epochs=1", "--set-param=evaluate.min_accuracy=0.5")
     output = project.dvc("exp", "run", "--name", "short", *settings).stdout
-    assert stages_run(output) == after_training()
+    assert stages_run(output) == ["parameters", *after_training()], "the training is restored"
     assert hashes(project)["models/model.safetensors"] != before["models/model.safetensors"]
     rows = list(csv.DictReader(project.dvc("exp", "show", "--csv").stdout.splitlines()))
     short = next(row for row in rows if row["Experiment"] == "short")
@@ -182,7 +182,8 @@ def test_an_empty_worker_takes_everything_from_the_remote(project: Project, tmp_
     for path in (worker.folder / "reports").glob("*.*"):
         path.unlink()
     output = worker.run(sys.executable, "-m", "flows").stdout
-    assert output.count("  restored from cache\n") == len(STAGES), output
+    assert "  ran\n" not in output
+    assert output.count("  up to date\n") + output.count("  restored from cache\n") == len(STAGES), output
     assert hashes(worker) == hashes(project)
     project.dvc("remote", "remove", "--local", "store")
 
@@ -203,10 +204,21 @@ def test_the_release_and_the_artifact_are_the_model(project: Project, tmp_path: 
     project.run("git", "revert", "--no-edit", "HEAD")
 
 
+def test_what_has_been_trained_before_is_not_trained_again(project: Project) -> None:
+    before, text = hashes(project), project.text("params.yaml")
+    project.replace("params.yaml", "min_accuracy: 0.93", "min_accuracy: 0.5")
+    project.replace("params.yaml", "epochs: 5", "epochs: 1")
+    assert "train" in project.dvc("repro").stdout
+    assert hashes(project)["models/model.safetensors"] != before["models/model.safetensors"]
+    (project.folder / "params.yaml").write_text(text)
+    assert stages_run(project.dvc("repro").stdout) == []
+    assert hashes(project) == before
+
+
 def test_choosing_a_solver_takes_its_own_values(project: Project) -> None:
     settings = ("train.solver=adamw", "train.epochs=1")
     output = project.dvc("exp", "run", *(f"--set-param={setting}" for setting in settings)).stdout
-    assert stages_run(output) == ["train", *after_training()]
+    assert stages_run(output) == ["parameters", "train", *after_training()]
     rows = list(csv.DictReader(project.text("reports/training.csv").splitlines()))
     assert {row["lr"] for row in rows} == {"0.001"}
     assert json.loads(project.text("reports/metrics.json"))["accuracy"] > 0.95
@@ -219,7 +231,7 @@ def test_a_recipe_reaches_its_gate_and_the_tutorial_takes_it_back(project: Proje
     assert json.loads(project.text("reports/metrics.json"))["accuracy"] >= 0.975
     assert json.loads(project.text("reports/parity.json"))["passed"] is True
     output = project.run(sys.executable, "-m", "flows", "--recipe", "tutorial").stdout
-    assert output.split("accuracy")[-1].count("restored from cache") == len(after_training()) + 1
+    assert output.split("accuracy")[-1].count("restored from cache") == len(after_training()) + 2
     # A comment may have moved to the right.
     assert project.text("params.yaml").split() == text.split()
     assert hashes(project) == before
@@ -255,13 +267,15 @@ def test_bad_parameters_stop_dvc_and_prefect_before_any_work(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_a_missing_gpu_stops_before_any_work(project: Project) -> None:
+def test_a_missing_gpu_is_one_line_and_costs_nothing(project: Project) -> None:
     before = hashes(project)
     project.replace("params.yaml", "device: auto", "device: cuda")
     failed = project.dvc("repro", check=False)
     assert failed.returncode != 0
     assert "error: train.device is 'cuda', but PyTorch" in failed.stdout
+    assert "error: `make restore` brings back what the stage had made before" in failed.stdout
     assert not own_tracebacks(failed.stdout)
+    project.run(sys.executable, "-m", "flows.restore")
     assert hashes(project) == before
 
 
