@@ -11,13 +11,13 @@ from pathlib import Path
 
 import docker
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from benchmarks import page
 from digits.runtimes._browser import find_browser
 from flows.workspace import Workspace
 from tests.containers import engine_with_image
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from tests.project import ROOT, MakeWorkspace, Project, copy_project, without_libraries
 from tests.shared import Once
 
@@ -57,6 +57,7 @@ def browser(costly: None) -> Generator[Browser]:
     chromium = find_browser()
     if not chromium:
         pytest.skip("there is no Chromium or Chrome on this machine")
+    expect.set_options(timeout=PATIENCE * 1000)
     with page.launched(chromium) as browser:
         yield browser
 

@@ -113,7 +113,7 @@ def test_a_browser_gives_the_answers_of_pytorch(project: Project, browser: Brows
     with served(project, last) as address:
         page = browser.new_page()
         page.goto(address)
-        expect(page.locator("input")).to_be_enabled(timeout=30_000)
+        expect(page.locator("input")).to_be_enabled()
         page.set_input_files("input", str(project.folder / Path(IMAGES)))
-        expect(page.locator("pre")).not_to_be_empty(timeout=30_000)
+        expect(page.locator("pre")).not_to_be_empty()
         check(page.locator("pre").inner_text(), project)

@@ -50,7 +50,7 @@ class S3:
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
         output = subprocess.DEVNULL
         self.process = subprocess.Popen(command, stdout=output, stderr=output)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 400
         while True:
             try:
                 self.client().create_bucket(Bucket=BUCKET)

@@ -165,10 +165,10 @@ def test_a_second_pipeline_waits_for_the_first(make_workspace: MakeWorkspace) ->
     thread = threading.Thread(target=second)
     with workspace.lock(ignore):
         thread.start()
-        assert waiting.wait(30)
+        assert waiting.wait(300)
         time.sleep(0.1)
         assert not entered.is_set()
-    assert entered.wait(30)
+    assert entered.wait(300)
     thread.join()
     assert f"process {os.getpid()} on {socket.gethostname()}, since 20" in lines[0]
 

@@ -57,7 +57,7 @@ def start(folder: Path, module: str = "stages.train") -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=400)
     return output
 
 

@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 def train(folder: Path, **overrides: object) -> subprocess.CompletedProcess[str]:
     parameters.write(folder / "params.yaml", SMALL | {f"train.{k}": v for k, v in overrides.items()})
     command = [sys.executable, "-m", "stages.train"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400)
 
 
 def test_a_student_says_whose_it_is(folder: Path) -> None:

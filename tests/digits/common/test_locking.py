@@ -44,7 +44,7 @@ def test_waiting_says_for_whom_and_ends_with_the_holder(path: Path) -> None:
         while not said:
             time.sleep(0.01)
         assert not entered.wait(0.1)
-    assert entered.wait(10)
+    assert entered.wait(300)
     thread.join()
     assert said == [f"{ME} is at work in this workspace; waiting for its end"]
     assert str(locking.read(path)).startswith("the second of process 1 ")
@@ -71,7 +71,7 @@ def test_a_lock_is_kept_until_another_process_ends(path: Path) -> None:
         other.kill()
         other.wait()
         locking.take(path, ME, wait=lambda _: None).close()
-        assert keeper.wait(10) == 0
+        assert keeper.wait(300) == 0
 
 
 def test_an_unreadable_note_is_no_obstacle(path: Path) -> None:

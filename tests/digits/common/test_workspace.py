@@ -45,7 +45,7 @@ def repro(*arguments: str) -> subprocess.Popen[str]:
 
 def begun(stage: str) -> int:
     """Wait until this stage is at work; return its process."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 400
     while time.monotonic() < deadline:
         lines = Path("log").read_text().splitlines() if Path("log").exists() else []
         for line in lines:

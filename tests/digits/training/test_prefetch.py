@@ -32,7 +32,7 @@ def test_one_item_is_made_ahead_and_no_more() -> None:
 
     found = prefetched(items())
     assert next(found) == 0
-    assert second.wait(10)
+    assert second.wait(300)
     assert made == [0, 1]
 
 
