@@ -4,8 +4,9 @@ The server would go on showing it as running, and keep the turn of the next run,
 """
 
 import fcntl
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from prefect import get_client
@@ -14,18 +15,26 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 
 FOLDER = Path(".dvc/tmp/runs")
+UNLOCKED = "."
+"""How the name of a record begins that is not locked yet."""
 
 
 @contextmanager
 def recorded(root: Path, run: str | None) -> Iterator[None]:
-    """Keep a record of this run, if given, locked as long as this process lives."""
-    if run is None:
+    """Keep a record of this run, if given, locked as long as this process lives.
+
+    Outside of a DVC workspace there is none, and nothing is made.
+    """
+    if run is None or not (root / ".dvc").is_dir():
         yield
         return
     path = root / FOLDER / run
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    unlocked = path.with_name(f"{UNLOCKED}{run}")
+    with unlocked.open("w") as file:
+        # Locked before it has its name: one without a lock is that of a dead run.
         fcntl.flock(file, fcntl.LOCK_EX)
+        unlocked.replace(path)
         yield
         path.unlink(missing_ok=True)
 
@@ -36,14 +45,16 @@ def settle(root: Path, log: Callable[[str], None]) -> None:
     Raises:
         httpx.HTTPError: the server does not answer.
     """
-    for path in sorted((root / FOLDER).glob("*")):
-        with path.open() as file:
+    for path in sorted((root / FOLDER).glob("[!.]*")):
+        with suppress(FileNotFoundError), path.open() as file:  # its run may have just ended, and removed it
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            declare_dead(path.name, "Its process died without a word.", log)
-            path.unlink(missing_ok=True)
+            # What was opened may have been removed since, or have made way for that of a newer try.
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                declare_dead(path.name, "Its process died without a word.", log)
+                path.unlink()
 
 
 def declare_dead(run_id: str, why: str, log: Callable[[str], None]) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -51,12 +52,34 @@ def _dvc() -> Holder | None:
 
     with contextlib.suppress(psutil.Error):
         for process in psutil.Process().parents():
-            words = process.cmdline()
-            for number, word in enumerate(words[:4], start=1):
-                if os.path.basename(word) == "dvc":
-                    command = " ".join(["dvc", *words[number:]])
-                    return Holder.process(command, process.pid, process.create_time())
+            arguments = dvc_arguments(process.cmdline())
+            if arguments is not None:
+                return Holder.process(" ".join(["dvc", *arguments]), process.pid, process.create_time())
     return None
+
+
+def dvc_arguments(command: list[str]) -> list[str] | None:
+    """What the command line of a process gives to `dvc`; None where it runs something else.
+
+    It is DVC that runs if the program is `dvc`, or Python with the script or module `dvc`; the word alone, as
+    in `tmux new -s dvc`, says nothing.
+    """
+    if not command:
+        return None
+    program, *rest = command
+    if os.path.basename(program) == "dvc":
+        return rest
+    if not re.match(r"(python|pypy)[\d.]*(\.exe)?$", os.path.basename(program), re.IGNORECASE):
+        return None
+    while rest and rest[0].startswith("-"):
+        option = rest.pop(0)
+        if option == "-m":
+            return rest[1:] if rest[:1] == ["dvc"] else None
+        if option == "-c":
+            return None
+        if option in ("-W", "-X", "--check-hash-based-pycs"):
+            rest = rest[1:]
+    return rest[1:] if rest and os.path.basename(rest[0]) == "dvc" else None
 
 
 def _end_with(process: int) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import re
 import subprocess
 import sys
 import time
@@ -10,11 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo  # type: ignore[import-untyped]
 
 from flows import leftovers
+from flows.lock_file import NEW, may_be_cut
 from flows.transcript import Outcome
 from flows.workspace import Workspace
-from tests.project import MakeWorkspace
+from tests.project import ROOT, MakeWorkspace
 
 COPY = {"cmd": "cp source copy", "deps": ["source"], "outs": ["copy"]}
 
@@ -38,10 +42,70 @@ def locked(pid: int, root: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("rest", [0, 1, 10])
-def test_instead_of_a_lock_file_that_cannot_be_read_comes_the_one_before(
-    workspace: Workspace, rest: int
-) -> None:
+ENTRY = """  {name}:
+    cmd: python -m {name}
+    deps:
+    - path: source
+      hash: md5
+      md5: {digest}
+      size: 4
+    outs:
+    - path: {name}
+      hash: md5
+      md5: {digest}
+      size: 4
+"""
+
+
+def lock_text(entries: dict[str, str]) -> bytes:
+    """A dvc.lock as DVC writes it, of stages and what stands for their content."""
+    made = (ENTRY.format(name=name, digest=digest * 32) for name, digest in entries.items())
+    return "".join([NEW.decode(), *made]).encode()
+
+
+BEFORE = {"one": "a", "two": "b", "three": "c"}
+
+
+@pytest.mark.parametrize("changed", [*BEFORE, "four"])
+def test_no_beginning_of_a_lock_file_passes_for_the_whole(changed: str) -> None:
+    before, after = lock_text(BEFORE), lock_text(BEFORE | {changed: "d"})
+    passed = [end for end in range(len(after)) if not may_be_cut(after[:end], before)]
+    assert passed == ([len(before)] if changed == "four" else []), "the one before is whole"
+
+
+def test_no_beginning_of_the_first_lock_file_passes_for_the_whole() -> None:
+    after = lock_text({"one": "a"})
+    assert all(may_be_cut(after[:end], b"") for end in range(len(after)))
+
+
+def test_no_beginning_of_this_projects_lock_file_passes_for_the_whole() -> None:
+    whole = (ROOT / "dvc.lock").read_bytes()
+    ends = random.Random(1).sample(range(len(whole)), 20)
+    ends += [found.end() for found in re.finditer(rb"\n", whole[:-1])][::100]
+    assert all(may_be_cut(whole[:end], whole) for end in ends)
+
+
+@pytest.mark.parametrize("changed", ["one", "two"])
+def test_a_stage_before_the_last_is_known_to_be_written(changed: str) -> None:
+    assert not may_be_cut(lock_text(BEFORE | {changed: "d"}), lock_text(BEFORE))
+
+
+def test_what_git_brings_is_nobodys_beginning() -> None:
+    before = lock_text(BEFORE)
+    assert not may_be_cut(lock_text(dict.fromkeys(BEFORE, "d")), before)
+    assert not may_be_cut(lock_text({"five": "a", "six": "a"}), before)
+    assert not may_be_cut(before.replace(b"  two:", b"<<<<<<< HEAD\n  other:"), before)
+
+
+def test_a_layout_that_dvc_does_not_keep_makes_no_difference() -> None:
+    before = lock_text(BEFORE).replace(b"    - path", b"      - path").replace(b"      hash", b"        hash")
+    before = before.replace(b"      md5", b"        md5").replace(b"      size", b"        size")
+    after = lock_text(BEFORE | {"two": "d"})
+    assert all(may_be_cut(after[:end], before) for end in range(0, len(after), 7))
+
+
+@pytest.mark.parametrize("rest", [0, 1, 10, 25, -40, -1])
+def test_instead_of_a_lock_file_that_is_cut_comes_the_one_before(workspace: Workspace, rest: int) -> None:
     lock_file = workspace.root / "dvc.lock"
     before = lock_file.read_bytes()
     leftovers.keep_lock_file(workspace.root)
@@ -52,13 +116,37 @@ def test_instead_of_a_lock_file_that_cannot_be_read_comes_the_one_before(
     assert not (workspace.root / leftovers.KEPT).exists()
 
 
-def test_a_lock_file_that_is_whole_stays(workspace: Workspace) -> None:
+def test_the_first_lock_file_is_removed_where_it_is_cut_and_the_run_cache_has_the_stage(
+    workspace: Workspace,
+) -> None:
+    lock_file = workspace.root / "dvc.lock"
+    whole = lock_file.read_bytes()
+    lock_file.unlink()
+    leftovers.keep_lock_file(workspace.root)
+    lock_file.write_bytes(whole[:-20])
+    with workspace.lock(print):
+        assert not lock_file.exists()
+        assert workspace.run("copy", print).outcome is Outcome.RESTORED
+    assert lock_file.read_bytes() == whole
+
+
+def test_a_lock_file_that_may_be_whole_is_restored_by_the_run_cache(workspace: Workspace) -> None:
     leftovers.keep_lock_file(workspace.root)
     (workspace.root / "source").write_text("two")
     workspace.dvc(["repro"], print)
     after = (workspace.root / "dvc.lock").read_bytes()
-    workspace.mend(print)
+    with workspace.lock(print):
+        assert workspace.run("copy", print).outcome is Outcome.RESTORED
     assert (workspace.root / "dvc.lock").read_bytes() == after
+
+
+def test_somebody_elses_work_on_the_lock_file_stays_and_so_does_the_copy(workspace: Workspace) -> None:
+    leftovers.keep_lock_file(workspace.root)
+    for merge in (b"schema: '2.0'\n<<<<<<< HEAD\nstages:\n", b"\xff\xfe"):
+        (workspace.root / "dvc.lock").write_bytes(merge)
+        workspace.mend(print)
+        assert (workspace.root / "dvc.lock").read_bytes() == merge
+        assert (workspace.root / leftovers.KEPT).exists()
 
 
 def test_nothing_is_kept_when_a_stage_has_ended(workspace: Workspace) -> None:
@@ -77,9 +165,34 @@ def test_locks_of_the_dead_are_removed_also_when_their_number_is_taken_again(wor
     assert lines[0] == "removing DVC's locks of processes that are dead"
 
 
+def test_locks_of_another_container_do_not_count_for_a_process_here_of_the_same_number(
+    workspace: Workspace,
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        time.sleep(0.1)
+        for number in (other.pid, os.getpid()):
+            path = locked(number, workspace.root)
+            workspace.mend(print)
+            assert json.loads(path.read_text()) == {"write": {}, "read": {}}
+        other.kill()
+
+
+def test_locks_stay_while_a_dvc_is_at_work_anywhere(workspace: Workspace) -> None:
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    path = locked(dead.pid, workspace.root)
+    before = path.read_text()
+    with Repo(str(workspace.root)) as repo, repo.lock:
+        workspace.mend(print)
+    assert path.read_text() == before
+    workspace.mend(print)
+    assert path.read_text() != before
+
+
 @contextmanager
 def another_dvc(root: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+    command = [sys.executable, "-c", "input()", "repro", "--single-item", "copy"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as other:
         time.sleep(0.1)
         locked(other.pid, root)
         yield other

@@ -163,3 +163,23 @@ def test_nothing_is_left_when_the_workspace_is_unlocked(
             assert workspace._process
             file.write(f" {workspace._process.pid}")
     processes_gone(workspace.root / "pids")
+
+
+@pytest.mark.parametrize(
+    "error", ["raise SystemExit(130)", "1 / 0", "raise KeyboardInterrupt", "import missing"]
+)
+def test_a_library_that_cannot_be_loaded_ahead_is_left_to_its_stage(tmp_path: Path, error: str) -> None:
+    library = tmp_path / "libraries/broken_library"
+    library.mkdir(parents=True)
+    (library / "part.py").touch()
+    (library / "__init__.py").write_text(f"import broken_library.part\n{error}")
+    script = f"""
+import sys
+sys.path[:0] = [{str(ROOT)!r}, {str(library.parent)!r}]
+from flows import repro
+before = list(sys.path)
+repro.load("broken_library")
+print([name for name in sys.modules if "broken" in name], sys.path == before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[] True\n", "")

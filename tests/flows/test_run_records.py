@@ -1,13 +1,17 @@
 """What the server is told of a run that is no more."""
 
+import fcntl
 import uuid
+from pathlib import Path
+from typing import TextIO
 
 import pytest
 from prefect import flow, get_client
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelling, Completed, Paused, Running, Scheduled
 
-from flows.run_records import declare_dead
+from flows import run_records
+from flows.run_records import FOLDER, declare_dead, recorded, settle
 
 
 @flow
@@ -45,3 +49,75 @@ def test_a_run_of_another_server_is_left_alone(prefect_server: str, unknown: str
     said: list[str] = []
     declare_dead(unknown, "It was killed.", said.append)
     assert said == []
+
+
+def records(root: Path) -> list[str]:
+    return sorted(path.name for path in (root / FOLDER).iterdir())
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / ".dvc").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def declared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The runs that are declared dead."""
+    runs: list[str] = []
+    monkeypatch.setattr(run_records, "declare_dead", lambda run, *_: runs.append(run))
+    return runs
+
+
+def test_a_run_at_work_is_alive_and_one_that_left_its_record_is_not(root: Path, declared: list[str]) -> None:
+    (root / FOLDER).mkdir(parents=True)
+    (root / FOLDER / "dead").touch()
+    with recorded(root, "alive"):
+        settle(root, print)
+        assert records(root) == ["alive"]
+    assert declared == ["dead"]
+    assert records(root) == []
+
+
+def test_a_run_is_never_seen_without_its_lock(
+    root: Path, declared: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.flock
+
+    def settled_first(file: TextIO, operation: int) -> None:
+        if operation == fcntl.LOCK_EX:
+            settle(root, print)
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", settled_first)
+    with recorded(root, "new"):
+        settle(root, print)
+    assert declared == []
+
+
+@pytest.mark.parametrize("moment", ["before it is opened", "before it is locked"])
+def test_a_run_that_ends_meanwhile_is_not_declared_dead(
+    root: Path, declared: list[str], monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    path = root / FOLDER / "ending"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    if moment == "before it is opened":
+        found = sorted((root / FOLDER).glob("*"))
+        monkeypatch.setattr(Path, "glob", lambda *_: found)
+        path.unlink()
+    else:
+        lock = fcntl.flock
+
+        def ended_first(file: TextIO, operation: int) -> None:
+            path.unlink()
+            lock(file, operation)
+
+        monkeypatch.setattr(fcntl, "flock", ended_first)
+    settle(root, print)
+    assert declared == []
+
+
+def test_outside_of_a_workspace_nothing_is_made(tmp_path: Path) -> None:
+    with recorded(tmp_path, "a run"):
+        assert list(tmp_path.iterdir()) == []

@@ -202,3 +202,19 @@ def test_nothing_is_loaded_ahead_where_somebody_is_at_work(make_workspace: MakeW
     workspace = make_workspace({"nothing": "true"})
     with Workspace(workspace.root).lock(ignore), workspace.ahead():
         assert not workspace_module._ahead
+
+
+def test_in_a_folder_that_is_no_workspace_nothing_is_made(
+    make_workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_workspace({"nothing": "true"})
+    below = Path("below")
+    below.mkdir()
+    monkeypatch.chdir(below)
+    workspace = Workspace(Path.cwd())
+    workspace.mend(ignore)
+    with workspace.ahead():
+        pass
+    with pytest.raises(WorkspaceError, match="below is no DVC workspace"), workspace.lock(ignore):
+        pass
+    assert not list(Path().iterdir())
