@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.workspace import dvc_arguments
+from digits.common.workspace import dvc_arguments
 
 
 @pytest.mark.parametrize(
