@@ -14,7 +14,7 @@ from digits.common.errors import DigitsError
 GRACE = 5.0  # seconds
 FETCHED = Path(".dvc/tmp/fetched")
 """Where files that came over the network stay: a stage's outputs go before it runs again."""
-BRING_BACK = "`make restore` brings back what the stage had made before"
+BRING_BACK = "`make restore` puts the outputs of before back"
 
 T = TypeVar("T")
 

@@ -273,7 +273,7 @@ def test_a_missing_gpu_is_one_line_and_costs_nothing(project: Project) -> None:
     failed = project.dvc("repro", check=False)
     assert failed.returncode != 0
     assert "error: train.device is 'cuda', but PyTorch" in failed.stdout
-    assert "error: `make restore` brings back what the stage had made before" in failed.stdout
+    assert "error: `make restore` puts the outputs of before back" in failed.stdout
     assert not own_tracebacks(failed.stdout)
     project.run(sys.executable, "-m", "flows.restore")
     assert hashes(project) == before
