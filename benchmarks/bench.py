@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.report import Runs, format_report, machine
 
 ROOT = Path(__file__).resolve().parents[1]
-JOB = ("download", "normalize", "train", "evaluate", "export", "verify")
+JOB = ("parameters", "download", "normalize", "train", "evaluate", "export", "verify")
 TRAINED = ("models/model.safetensors", "reports/training.csv")
 
 
