@@ -6,9 +6,10 @@ import os
 import shutil
 from pathlib import Path
 
-from digits.common.files import scratch_folder, sha256
+from digits.common.files import copy_folder, scratch_folder, sha256
 from digits.common.stage import run
 from digits.data.datasets import read_raw
+from digits.data.mnist import RAW_FILES
 from digits.data.web_runtime import LIBRARY, VERSION, WASM
 from digits.page import content as page
 from digits.page.sections import Report
@@ -35,7 +36,7 @@ def main(values: Report) -> None:
         answers,
         values.mistakes,
         read_csv(REPORTS / "training.csv"),
-        {path.name: sha256(path) for path in (MODEL, *sorted(RAW.glob("*-ubyte")))},
+        {path.name: sha256(path) for path in (MODEL, *sorted(RAW / file.name for file in RAW_FILES))},
         {
             "file": MODEL.name,
             "bytes": MODEL.stat().st_size,
@@ -49,7 +50,7 @@ def main(values: Report) -> None:
     )
     with scratch_folder(PAGE.with_name(".page.part")) as scratch:
         built = scratch / PAGE.name
-        shutil.copytree(SOURCES, built, copy_function=shutil.copyfile)
+        copy_folder(SOURCES, built)
         (built / "report.json").write_text(report, encoding="utf-8")
         shutil.copyfile(MODEL, built / MODEL.name)
         shutil.copyfile(RUNTIME / LIBRARY.name, built / "ort.js")

@@ -57,6 +57,15 @@ def files_below(folder: Path) -> list[Path]:
     return found
 
 
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy all files below a folder but droppings; `target` must not be there yet."""
+
+    def ignored(_: str, names: list[str]) -> list[str]:
+        return [name for name in names if is_dropping(name)]
+
+    shutil.copytree(source, target, ignore=ignored, copy_function=shutil.copyfile)
+
+
 def code_files(*folders: Path) -> list[Path]:
     """All files of code below these folders, or these files themselves: of Python and what it runs."""
     found = (files_below(path) if path.is_dir() else [path] for path in folders)

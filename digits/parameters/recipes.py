@@ -10,6 +10,7 @@ from ruamel.yaml.error import YAMLError
 
 from digits.common import wording as mistakes
 from digits.common.errors import DigitsError
+from digits.common.files import is_dropping
 from digits.common.section import Section
 
 BASE = "tutorial"
@@ -43,7 +44,7 @@ class Recipe(Section):
 
 def names(folder: Path) -> list[str]:
     """All recipes of a folder."""
-    return sorted(path.stem for path in folder.glob("*.yaml"))
+    return sorted(path.stem for path in folder.glob("*.yaml") if not is_dropping(path.name))
 
 
 def read(folder: Path, name: str) -> Recipe:

@@ -2,7 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from digits.common.files import replacing, scratch_folder, sha256
+from digits.common.files import (
+    code_files,
+    code_sha256,
+    copy_folder,
+    files_below,
+    replacing,
+    scratch_folder,
+    sha256,
+)
 
 
 def test_a_file_is_replaced_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -37,3 +45,37 @@ def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
     path = tmp_path / "abc"
     path.write_bytes(b"abc")  # the example of FIPS 180-4
     assert sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.fixture
+def littered(tmp_path: Path) -> Path:
+    """A folder with two files, and with what an editor and a file manager have left in it."""
+    folder = tmp_path / "littered"
+    (folder / "below").mkdir(parents=True)
+    (folder / "one.py").write_text("1")
+    (folder / "below/two.html").write_text("2")
+    for name in (".DS_Store", "below/.two.html.swp", "one.py~", "below/._two.html", "Thumbs.db"):
+        (folder / name).write_text("left behind")
+    (folder / ".#one.py").symlink_to("somebody@nowhere.1234:5678")
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".ipynb_checkpoints/one.py").write_text("left behind")
+    return folder
+
+
+def test_what_editors_and_file_managers_leave_is_not_walked(littered: Path) -> None:
+    found = [path.relative_to(littered).as_posix() for path in files_below(littered)]
+    assert found == ["below/two.html", "one.py"]
+
+
+def test_what_editors_and_file_managers_leave_is_not_copied(littered: Path, tmp_path: Path) -> None:
+    copy_folder(littered, tmp_path / "copy")
+    found = sorted(path.relative_to(tmp_path / "copy").as_posix() for path in (tmp_path / "copy").rglob("*"))
+    assert found == ["below", "below/two.html", "one.py"]
+
+
+def test_the_hash_of_code_knows_names_and_contents_alone(littered: Path, tmp_path: Path) -> None:
+    copy_folder(littered, tmp_path / "copy")
+    before = code_sha256(code_files(littered), littered)
+    assert before == code_sha256(code_files(tmp_path / "copy"), tmp_path / "copy")
+    (littered / "one.py").write_text("other")
+    assert code_sha256(code_files(littered), littered) != before
