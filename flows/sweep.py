@@ -68,8 +68,17 @@ def sweep(
     rows = state.result()
     summaries = sweep_results.summarize(rows, chosen.baseline)
     _report(chosen, rows, summaries, folder)
+    if not any(summary.seeds for summary in summaries):
+        reason = next((row.reason for row in rows if row.reason), "for no reason that is known")
+        return Failed(message=f"error: no trial was completed: {reason}")
     if write_best:
-        _write(summaries[0].point, chosen.seeds[0])
+        best = summaries[0]
+        if not best.is_whole:
+            return Failed(
+                message="error: no point was completed with every seed, so params.yaml stays as it is; "
+                f"{folder}/trials.csv has the reasons"
+            )
+        _write(best.point, chosen.seeds[0])
     return Completed(message=f"{len(rows)} trials; {folder} has the tables", data=summaries)
 
 

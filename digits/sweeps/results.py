@@ -4,6 +4,8 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -40,6 +42,14 @@ class Row:
         """On the validation images, 0 to 1."""
         return self.end.get("validation_accuracy")
 
+    @property
+    def right(self) -> Fraction | None:
+        """The accuracy without rounding: so many of the validation images."""
+        if self.accuracy is None:
+            return None
+        images = self.point.parameters.normalize.validation_size
+        return Fraction(round(self.accuracy * images), images)
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -55,7 +65,13 @@ class Summary:
     difference: float | None
     """From the baseline, the mean over the seeds that both have."""
     p: float | None
-    """Of a paired t-test against the baseline, corrected by Holm's method for the number of points."""
+    """Of a paired t-test against the baseline, corrected by Holm's method for the number of points; None
+    where all differences are equal, for then it says nothing."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every trial was completed, so that the mean is one of all seeds."""
+        return bool(self.seeds) and not self.failed
 
 
 def load(path: Path) -> dict[str, Any] | None:
@@ -74,24 +90,24 @@ def store(path: Path, result: Mapping[str, Any]) -> None:
         temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def best(rows: Sequence[Row]) -> Point:
-    """The point with the highest mean accuracy, the first of equals; one with a failed trial comes last."""
-
-    def worth(point: Point) -> float:
-        found = [row.accuracy for row in rows if row.point == point]
-        return mean(a for a in found if a is not None) if None not in found else -1.0
-
-    return max(dict.fromkeys(row.point for row in rows), key=worth)
+def best(rows: Sequence[Row]) -> Point | None:
+    """The point with the highest mean accuracy, the first of equals; None where each has a failed trial."""
+    by_point: dict[Point, list[Fraction | None]] = {}
+    for row in rows:
+        by_point.setdefault(row.point, []).append(row.right)
+    whole = {p: [a for a in found if a is not None] for p, found in by_point.items() if None not in found}
+    means = {point: mean(found) for point, found in whole.items()}
+    return max(means, key=means.__getitem__) if means else None
 
 
 def summarize(rows: Sequence[Row], baseline: str) -> list[Summary]:
-    """Every point that was not only tuned, the best first."""
+    """Every point that was not only tuned: the best first, those with failed trials after all others."""
     final = [row for row in rows if not row.tuning]
-    by_point: dict[Point, dict[int, float]] = {row.point: {} for row in final}
+    by_point: dict[Point, dict[int, Fraction]] = {row.point: {} for row in final}
     for row in final:
-        if row.accuracy is not None:
-            by_point[row.point][row.seed] = row.accuracy
-    reference: dict[int, float] = next((f for p, f in by_point.items() if p.configuration == baseline), {})
+        if row.right is not None:
+            by_point[row.point][row.seed] = row.right
+    reference: dict[int, Fraction] = next((f for p, f in by_point.items() if p.configuration == baseline), {})
     ps = _holm({p: _paired(f, reference) for p, f in by_point.items() if p.configuration != baseline})
     summaries = []
     for point, found in by_point.items():
@@ -102,23 +118,28 @@ def summarize(rows: Sequence[Row], baseline: str) -> list[Summary]:
                 point=point,
                 seeds=len(values),
                 failed=sum(row.point == point for row in final) - len(values),
-                mean=mean(values) if values else None,
-                deviation=stdev(values) if len(values) > 1 else None,
-                difference=mean(found[s] - reference[s] for s in shared) if compared else None,
+                mean=float(mean(values)) if values else None,
+                deviation=float(stdev(values)) if len(values) > 1 else None,
+                difference=float(mean(found[s] - reference[s] for s in shared)) if compared else None,
                 p=ps.get(point),
             )
         )
-    return sorted(summaries, key=lambda s: -1.0 if s.mean is None else s.mean, reverse=True)
+    return sorted(summaries, key=lambda s: (s.is_whole, -1.0 if s.mean is None else s.mean), reverse=True)
 
 
-def _paired(found: Mapping[int, float], reference: Mapping[int, float]) -> float | None:
-    """The two-sided p-value of the same mean, by the seeds that both have; None where it says nothing."""
-    seeds = sorted(found.keys() & reference.keys())
-    if len({found[s] - reference[s] for s in seeds}) < 2:
+def _paired(found: Mapping[int, Fraction], reference: Mapping[int, Fraction]) -> float | None:
+    """The two-sided p-value of the same mean, by the seeds that both have; None where it says nothing.
+
+    Differences are compared as counts of images: as floats, equal ones may differ in the last bit, and the
+    test would take that for their whole spread.
+    """
+    differences = [found[s] - reference[s] for s in sorted(found.keys() & reference.keys())]
+    if len(set(differences)) < 2:
         return None
-    from scipy.stats import ttest_rel  # takes a second
+    from scipy.stats import ttest_1samp  # takes a second
 
-    return float(ttest_rel([found[s] for s in seeds], [reference[s] for s in seeds]).pvalue)
+    unit = lcm(*(d.denominator for d in differences))
+    return float(ttest_1samp([int(d * unit) for d in differences], 0).pvalue)
 
 
 def _holm(ps: Mapping[Point, float | None]) -> dict[Point, float]:

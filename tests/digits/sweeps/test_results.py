@@ -4,6 +4,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
+from scipy.stats import ttest_rel
 
 from digits.evaluation import pictures
 from digits.parameters.schema import read
@@ -12,7 +13,7 @@ from digits.sweeps.plan import Point
 from digits.sweeps.results import Row
 from tests.project import ROOT
 
-PARAMETERS = read(ROOT / "params.yaml")
+PARAMETERS = read(ROOT / "params.yaml", {"normalize.validation_size": 1000})
 
 
 def point(name: str, **chosen: object) -> Point:
@@ -68,10 +69,46 @@ def test_equal_results_have_no_p() -> None:
     assert [s.p for s in sweep_results.summarize(rows, "base")] == [None, None]
 
 
+def test_equal_differences_have_no_p_whatever_their_last_bits() -> None:
+    """One image of a thousand is two floats."""
+    assert 0.901 - 0.9 != 0.938 - 0.937
+    rows = [row(BASE, 1, 0.9), row(BASE, 2, 0.937), row(SAME, 1, 0.901), row(SAME, 2, 0.938)]
+    same, _ = sweep_results.summarize(rows, "base")
+    assert same.difference == pytest.approx(0.001)
+    assert same.p is None
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [(900, 910), (905, 905), (899, 930), (920, 921)],
+        [(900, 901), (900, 901), (900, 902)],
+        [(7, 9), (9, 7)],
+    ],
+)
+def test_p_is_that_of_scipy_on_counts(counts: list[tuple[int, int]]) -> None:
+    """With ties among the differences, and with a mean of zero."""
+    rows = [
+        row(at, seed, count / 1000)
+        for seed, pair in enumerate(counts)
+        for at, count in zip((BASE, BETTER), pair, strict=True)
+    ]
+    found = {s.point: s.p for s in sweep_results.summarize(rows, "base")}
+    assert found[BETTER] == pytest.approx(ttest_rel([b for _, b in counts], [a for a, _ in counts]).pvalue)
+
+
 def test_the_best_point_has_no_failed_trial() -> None:
     assert sweep_results.best(ROWS[:9]) is BETTER
     rows = [row(BASE, 1, 0.5), row(BETTER, 1, 0.9), row(BETTER, 2, status="diverged")]
     assert sweep_results.best(rows) is BASE
+    assert sweep_results.best(rows[1:]) is None, "none of whose trials all were completed"
+
+
+def test_a_point_with_a_failed_trial_comes_after_all_others() -> None:
+    rows = [row(BASE, 1, 0.5), row(BASE, 2, 0.5), row(BETTER, 1, 0.9), row(BETTER, 2, status="diverged")]
+    first, second = sweep_results.summarize(rows, "base")
+    assert (first.point, first.is_whole) == (BASE, True)
+    assert (second.point, second.is_whole) == (BETTER, False)
 
 
 def test_the_tables_have_every_row(tmp_path: Path) -> None:
