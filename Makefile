@@ -88,15 +88,17 @@ up: ## Run server, worker and a first pipeline in containers of their own; http:
 down: ## Stop them; what they have made stays (ARGS=--volumes removes that, too)
 	$(COMPOSE) down $(ARGS)
 
+# Tests often wait for servers and containers, so there may be more processes than cores.
+WORKERS ?= 3
 CHECKS = ruff check . && ruff format --check . && mypy --strict
 test: setup ## Lint, format check, type check, tests
 	$(CHECKS)
-	pytest --numprocesses 2 $(ARGS)
+	pytest --numprocesses $(WORKERS) $(ARGS)
 
 # Which these are: tests/costly.py and tests/durations.py
 test-quick: setup ## The same without what takes long: no server, container, browser, or run of the project
 	$(CHECKS)
-	pytest --numprocesses 2 -m 'not costly and not long' $(ARGS)
+	pytest --numprocesses $(WORKERS) -m 'not costly and not long' $(ARGS)
 
 bench: setup ## Compare with a conventional training script
 	.venv/bin/python -m benchmarks.bench $(ARGS)

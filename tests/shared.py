@@ -79,14 +79,19 @@ def start_for_all(command: list[str], cwd: Path, env: dict[str, str], log: Path)
         )
 
 
+def first_of_kernel() -> int:
+    """The first of the ports that the kernel gives to whoever asks for any."""
+    chosen = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    return int(chosen.read_text().split()[0]) if chosen.exists() else 49_152  # elsewhere than on Linux
+
+
 def free_port() -> int:
     """A TCP port of 127.0.0.1 for a program that cannot choose one by itself.
 
     It is none that the kernel gives to whoever asks for any, so it stays free until that program takes it,
     and while the program is away. In a test run no port is given out twice.
     """
-    first_of_kernel = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    for port in random.SystemRandom().sample(range(10_000, first_of_kernel), 1000):
+    for port in random.SystemRandom().sample(range(10_000, first_of_kernel()), 1000):
         with socket.socket() as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
