@@ -16,7 +16,7 @@ from dvc.utils.serialize import (  # type: ignore[import-untyped]
     parse_yaml,
     parse_yaml_for_update,
 )
-from voluptuous import Invalid  # type: ignore[import-untyped]
+from voluptuous import Invalid
 
 NEW = b"schema: '2.0'\nstages:\n"
 """How DVC begins a lock file."""
