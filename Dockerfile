@@ -34,8 +34,10 @@ FROM ${BASE} AS project
 COPY . /app
 # DVC has to be told that Git is not here; `image` tells apart the projects that a workspace was made from.
 RUN printf '    no_scm = true\n' >> /app/.dvc/config \
-    && find /app -type f -exec sha256sum {} + | sort | sha256sum > /tmp/image \
-    && mv /tmp/image /app/.dvc/image \
+    && cd /app \
+    && find . -type f -exec sha256sum {} + | sed 's,  \./,  ,' | sort -k 2 > /tmp/sums \
+    && sha256sum < /tmp/sums > .dvc/image \
+    && mv /tmp/sums .dvc/image.sums \
     && chmod -R a+rX,go-w /app
 
 FROM ${BASE} AS build

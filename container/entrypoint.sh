@@ -1,7 +1,9 @@
 #!/bin/sh
 # Puts the project of this image into an empty workspace, or one that an older image filled, then runs the command.
-# A checkout that is mounted here stays as it is. So do results, dvc.lock and .dvc/config.local in any case.
+# A checkout that is mounted here stays as it is, and so does what the user has changed or added in any case: where
+# the image has another file of that name, it is put beside it as NAME.new.
 set -eu
+app=${APP:-/app}
 for path in . .dvc/tmp dvc.lock; do
   [ ! -e "$path" ] || [ -w "$path" ] || {
     echo "error: user $(id -u) cannot write $PWD/$path: run as its owner (--user), or mount another volume" >&2
@@ -9,18 +11,41 @@ for path in . .dvc/tmp dvc.lock; do
   }
 done
 is_ours() { [ ! -e dvc.yaml ] || [ -e .dvc/image ]; }
-is_of_this_image() { cmp -s /app/.dvc/image .dvc/image; }
+is_of_this_image() { cmp -s "$app/.dvc/image" .dvc/image; }
+
+# .dvc/image.sums lists what the image before this one has brought; a volume of older images has no such list.
+remove_unchanged() {
+  if [ -e .dvc/image.sums ]; then
+    sha256sum --check .dvc/image.sums 2>/dev/null | sed -n 's/: OK$//p' | xargs -r -d '\n' rm -f --
+  elif [ -e .dvc/image ]; then
+    rm -rf container digits flows stages web
+  fi
+}
+
+bring() { # FILE
+  case $1 in
+    .dvc/config | versions.yaml) ;; # of the image, whatever was here
+    *) if [ -e "$1" ]; then
+      cmp -s "$app/$1" "$1" || [ "$1" = dvc.lock ] || {
+        cp "$app/$1" "$1.new"
+        echo "$1 has been changed here and stays; that of the image is $1.new" >&2
+      }
+      return
+    fi ;;
+  esac
+  case $1 in */*) mkdir -p "${1%/*}" ;; esac
+  cp "$app/$1" "$1"
+}
+
 if is_ours && ! is_of_this_image; then
   mkdir -p .dvc/tmp
   (
     flock 9 # as long as a pipeline is at work here, or another container does the same
     ! is_of_this_image || exit 0
-    rm -rf container digits flows stages web
-    for path in /app/* /app/.dvcignore; do
-      [ "$path" = /app/dvc.lock ] && [ -e dvc.lock ] || cp -R "$path" .
-    done
-    cp /app/.dvc/config .dvc/
-    cp /app/.dvc/image .dvc/ # last: whoever is interrupted begins again
+    remove_unchanged
+    sed 's/^[^ ]*  //' "$app/.dvc/image.sums" | while IFS= read -r file; do bring "$file"; done
+    cp "$app/.dvc/image.sums" .dvc/
+    cp "$app/.dvc/image" .dvc/ # last: whoever is interrupted begins again
   ) 9>>.dvc/tmp/pipeline.lock
 fi
 exec "$@"

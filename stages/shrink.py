@@ -6,8 +6,6 @@ Speed is measured, so the certificate differs from run to run and is not tracked
 import json
 from pathlib import Path
 
-import numpy as np
-
 from digits.common.files import replacing
 from digits.common.stage import run
 from digits.data.datasets import read_raw
@@ -21,13 +19,13 @@ SMALL = Path("models/small")
 def main(values: Shrink) -> None:
     model = ONNX.read_bytes()
     training, test = (read_raw(Path("data/raw"), prefix) for prefix in ("train", "t10k"))
-    chosen = np.linspace(0, len(training.images) - 1, values.calibration_images).astype(int)
-    images, calibration = test.images[:, None].copy(), training.images[chosen][:, None].copy()
+    calibration, judged = small_models.set_aside(training, values.calibration_images)
+    tested = small_models.Labelled(test.images[:, None].copy(), test.labels)
     SMALL.mkdir(exist_ok=True)
     found = []
     for name in values.formats:
         small = small_models.FORMATS[name](model, calibration)
-        facts = small_models.compare(name, small, model, images, test.labels)
+        facts = small_models.compare(name, small, model, judged, tested)
         reason = small_models.verdict(facts, values)
         found.append(facts | {"offered": not reason, "reason": reason})
         path = SMALL / f"model.{name}.onnx"

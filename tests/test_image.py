@@ -64,7 +64,8 @@ def test_a_newer_image_brings_its_project_and_keeps_the_results(
     engine: docker.DockerClient, volume: str
 ) -> None:
     mount = f"--volume={volume}:/workspace"
-    age = "rm flows/pipeline.py; touch flows/older.py; echo old > .dvc/image"
+    age = "rm flows/pipeline.py; touch flows/older.py; sha256sum flows/older.py >> .dvc/image.sums"
+    age += "; echo old > .dvc/image"
     old = f"{age}; echo mine > dvc.lock; mkdir models; echo model > models/m"
     assert run(mount, IMAGE, "sh", "-c", old).returncode == 0
     found = run(mount, IMAGE, "sh", "-c", "ls flows; cat dvc.lock models/m")

@@ -1,25 +1,52 @@
 """Files that are either as before or complete."""
 
+import fcntl
+import glob
 import hashlib
 import os
+import secrets
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import IO
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path to write to; it becomes `path` when the block ends well, and is removed otherwise."""
+    """A temporary path to write to; it becomes `path` when the block ends well, and is removed otherwise.
+
+    Each writer has one of its own, so that of two the last one wins as a whole. It is locked as long as its
+    writer lives: what a killed one has left, the next one for the same file removes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        _remove_unless_locked(left)
+    temporary, lock = _locked(path)
     try:
-        yield temporary
-        temporary.chmod(0o644)  # some libraries create files that only their owner may read
-        os.replace(temporary, path)
+        with lock:
+            yield temporary
+            temporary.chmod(0o644)  # some libraries create files that only their owner may read
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _locked(path: Path) -> tuple[Path, IO[bytes]]:
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        lock = temporary.open("xb")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if temporary.exists():  # unless somebody has taken it for left, in the moment before it was locked
+            return temporary, lock
+        lock.close()
+
+
+def _remove_unless_locked(left: Path) -> None:
+    with suppress(FileNotFoundError, BlockingIOError), left.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        left.unlink()
 
 
 @contextmanager

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,36 @@ def test_the_hash_of_code_knows_names_and_contents_alone(littered: Path, tmp_pat
     assert before == code_sha256(code_files(tmp_path / "copy"), tmp_path / "copy")
     (littered / "one.py").write_text("other")
     assert code_sha256(code_files(littered), littered) != before
+
+
+def test_two_writers_of_one_file_do_not_share_their_halves(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with replacing(path) as one, replacing(path) as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert path.read_text() == "one", "the block that ended last"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from digits.common.files import replacing
+with replacing(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_writer_left_goes_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    path = tmp_path / "file[1]"
+    command = [sys.executable, "-c", KILLED, str(path)]
+    assert subprocess.run(command, cwd=Path(__file__).parents[3]).returncode == -9
+    (left,) = tmp_path.iterdir()
+    with replacing(path) as one:
+        one.write_text("one")
+        assert not left.exists()
+        with replacing(path) as other:
+            other.write_text("other")
+            assert one.exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["file[1]"]

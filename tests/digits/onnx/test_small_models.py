@@ -6,7 +6,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from numpy.typing import NDArray
 
+from digits.data.datasets import Dataset
 from digits.models.cnn import ConvolutionalNet
 from digits.models.mlp import FeedForwardNet
 from digits.networks.classifier import Classifier
@@ -42,7 +44,8 @@ def test_a_smaller_model_keeps_the_contract_and_nearly_the_answers(
     types = {tensor.data_type for tensor in proto.graph.initializer}
     wanted = {"float16": onnx.TensorProto.FLOAT16, "int8": onnx.TensorProto.INT8}[name]
     assert wanted in types
-    facts = small_models.compare(name, small, model, IMAGES, np.zeros(len(IMAGES), int))
+    some = small_models.Labelled(IMAGES, np.zeros(len(IMAGES), int))
+    facts = small_models.compare(name, small, model, some, some)
     assert 0 < facts["largest_difference"] < largest
     assert facts["bytes"] == len(small)
     assert set(facts["speed_by_batch_size"]) == {"1", "1000"}
@@ -61,6 +64,9 @@ FACTS: dict[str, Any] = {
     "accuracy": 0.95,
     "accuracy_float32": 0.95,
     "largest_difference": 0.1,
+    "set_aside_accuracy": 0.95,
+    "set_aside_accuracy_float32": 0.95,
+    "set_aside_finite": True,
     "speed_by_batch_size": {"1": 1.2, "1000": 0.9},
 }
 
@@ -75,9 +81,25 @@ FACTS: dict[str, Any] = {
             {"bytes": 120, "speed_by_batch_size": {"1": 0.9, "1000": 0.9}},
             "it is neither smaller nor faster",
         ),
-        ({"accuracy": 0.93}, "it loses more than 0.01 of accuracy"),
-        ({"largest_difference": float("nan")}, "its answers are not finite"),
+        ({"set_aside_accuracy": 0.93}, "it loses more than 0.01 of accuracy"),
+        ({"accuracy": 0.0, "class_flips": 10_000}, ""),  # on the test images, by which nothing is chosen
+        ({"set_aside_finite": False}, "its answers are not finite"),
     ],
 )
 def test_what_is_offered(other: dict[str, Any], reason: str) -> None:
     assert small_models.verdict(FACTS | other, VALUES) == reason
+
+
+def numbered(images: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    return images.reshape(-1, 2).copy().view(np.uint16).ravel()
+
+
+def test_ranges_and_choices_have_images_of_their_own() -> None:
+    numbers = np.arange(500, dtype=np.uint16)
+    images = numbers.view(np.uint8).reshape(500, 2, 1)
+    training = Dataset(images, (numbers % 10).astype(np.uint8))
+    calibration, judged = small_models.set_aside(training, 100)
+    assert (len(calibration), len(judged.images)) == (100, 400)
+    calibrated, chosen = map(numbered, (calibration, judged.images))
+    assert not set(calibrated) & set(chosen)
+    assert (judged.labels == chosen % 10).all()
