@@ -17,7 +17,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events import emit_event
 from prefect.flows import Flow
 
-from flows.release import Release
+from flows.release import Published, Release
 
 FAILED = "digits.pipeline.failed"
 RECOVERED = "digits.pipeline.recovered"
@@ -39,13 +39,13 @@ def recovered(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> Non
         _emit(RECOVERED, {"reason": reason, "run_before": str(before.id)})
 
 
-def accuracy_dropped(release: Release, allowed: float) -> None:
-    """The release just published is less accurate than the one before."""
+def accuracy_dropped(release: Release, best: Published, allowed: float) -> None:
+    """The release just published is less accurate than the best one before it."""
     reason = (
-        f"the accuracy of release {release.name} is {release.accuracy:.4f}, that of the one before "
-        f"{release.accuracy_before:.4f}; a drop of {allowed:.4f} is allowed"
+        f"the accuracy of release {release.name} is {release.accuracy:.4f}, that of {best.name}, "
+        f"the best one before, {best.accuracy:.4f}; a drop of {allowed:.4f} is allowed"
     )
-    facts = {"accuracy": release.accuracy, "accuracy_before": release.accuracy_before}
+    facts = {"accuracy": release.accuracy, "accuracy_before": best.accuracy, "release_before": best.name}
     _emit(ACCURACY_DROPPED, {"reason": reason, "release": release.name, **facts})
 
 
@@ -75,6 +75,6 @@ def _commit() -> str | None:
     git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude", "*"]
     try:
         found = subprocess.run(git, capture_output=True, text=True, timeout=10).stdout.strip()
-    except OSError:
+    except (OSError, subprocess.TimeoutExpired):  # a message without it is worth more than none
         found = ""
     return os.environ.get("DIGITS_COMMIT") or found or None

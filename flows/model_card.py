@@ -14,6 +14,7 @@ def model_card(
     metrics: Mapping[str, Any],
     parity: Mapping[str, Any],
     parameters: Mapping[str, Mapping[str, Any]],
+    versions: Mapping[str, str],
     hashes: Mapping[str, str],
 ) -> str:
     """Markdown; the same measurements give the same text.
@@ -23,6 +24,7 @@ def model_card(
         metrics: reports/metrics.json.
         parity: reports/parity.json.
         parameters: for each stage, the values it depends on.
+        versions: of the packages that decided about the result, by name.
         hashes: of the release's files, by name.
     """
     configurations = parity["configurations"]
@@ -40,6 +42,7 @@ def model_card(
         flips=parity["class_flips"],
         runtime_accuracy=parity["accuracy_runtime"],
         parameters="\n".join(f"| `{key}` | `{value}` |" for key, value in chosen),
+        versions=", ".join(f"{name} {version}" for name, version in sorted(versions.items())),
         hashes="\n".join(f"| `{name}` | `{digest}` |" for name, digest in hashes.items()),
     )
 

@@ -54,7 +54,7 @@ def pipeline(
         remote: fetch from DVC's default remote before, and push to it after; without one, nothing is done.
         credentials: the Prefect Secret block with the remote's environment variables, a JSON object; if not
             given, they are those of this process.
-        accuracy_drop: an event tells when the accuracy is this much lower than that of the release before.
+        accuracy_drop: an event tells when the accuracy is this much lower than that of the best release.
     """
     log, root = get_run_logger().info, Path.cwd()
     try:
@@ -103,8 +103,9 @@ def _run_all(
         if not state.is_completed():
             return Failed(message=state.message)
         published: Release = state.result()
-        if published.accuracy < (published.accuracy_before or 0.0) - accuracy_drop:
-            events.accuracy_dropped(published, accuracy_drop)
+        best = published.best_before
+        if best and published.accuracy < best.accuracy - accuracy_drop:
+            events.accuracy_dropped(published, best, accuracy_drop)
     if remote:
         state = tasks.push(workspace, return_state=True)
         if not state.is_completed():

@@ -11,27 +11,41 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
+from digits.common.files import replacing
 from flows.artifacts import METRICS, PARITY, read_json
 from flows.model_card import model_card
 from flows.workspace import ModelArtifact, WorkspaceError
 
+CHECK = "parameters"  # this stage depends on all values, also on those that nobody used
+VERSIONS = "versions.yaml"
 PICTURES = (Path("reports/confusion_matrix.png"), Path("reports/mistakes.png"))
 RELEASE = Path("models/release")
 RELEASES = Path("models/releases")
+BEST = RELEASES / ".best.json"  # outlives the releases that are removed
 KEPT = 3  # the newest ones, for readers that are still at it
+
+
+class Published(NamedTuple):
+    """A release and its accuracy."""
+
+    name: str
+    accuracy: float
 
 
 @dataclass(frozen=True)
 class Release:
-    """What was published, and the accuracy of the release before, if there was one."""
+    """What was published, and the most accurate release before it, if there was one.
+
+    Compared with the last one alone, a model that is a little worse every night would never be noticed.
+    """
 
     name: str
     accuracy: float
-    accuracy_before: float | None
+    best_before: Published | None
     is_new: bool
 
 
@@ -39,34 +53,74 @@ def publish(root: Path, model: ModelArtifact, log: Callable[[str], None]) -> Rel
     """Publish the model and its reports as `dvc.lock` records them; the same files are the same release.
 
     Raises:
-        WorkspaceError: they are not what `dvc.lock` says, or the proof of parity does not hold.
+        WorkspaceError: they are not what `dvc.lock` says, the proof does not hold, or a file cannot be written.
     """
+    try:
+        return _publish(root, model, log)
+    except OSError as error:
+        place = error.filename or root / RELEASES
+        raise WorkspaceError(f"{place}: {error.strerror or error}; nothing is published") from error
+
+
+def _publish(root: Path, model: ModelArtifact, log: Callable[[str], None]) -> Release:
+    if (root / RELEASE).exists() and not (root / RELEASE).is_symlink():
+        raise WorkspaceError(f"{RELEASE} is not the link that a release makes; move it away, and run again")
     lock = YAML(typ="safe").load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     scratch = root / RELEASES / f".{os.getpid()}.part"
     _remove_unfinished(root)
     scratch.mkdir(parents=True)
     try:
-        for path in (model.path, METRICS, PARITY, *PICTURES):
-            _copy(root / path, scratch / path.name, _recorded(lock, path))
-        metrics, parity = read_json(scratch / METRICS.name), read_json(scratch / PARITY.name)
-        if parity.get("passed") is not True or parity.get("accuracy_runtime") != metrics.get("accuracy"):
-            raise WorkspaceError(f"{PARITY} does not prove this model; nothing is published")
-        parameters = {name: stage.get("params", {}).get("params.yaml", {}) for name, stage in lock.items()}
-        (scratch / "parameters.json").write_text(json.dumps(parameters, indent=2) + "\n")
-        shutil.copy(root / "dvc.lock", scratch)
-        hashes = {path.name: _digest(path, "sha256") for path in sorted(scratch.iterdir())}
-        (scratch / "README.md").write_text(model_card(model, metrics, parity, parameters, hashes))
-        hashes["README.md"] = _digest(scratch / "README.md", "sha256")
-        (scratch / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for name, digest in hashes.items()))
+        metrics = _fill(scratch, root, model, lock)
         name = _digest(scratch / "SHA256SUMS", "sha256")[:12]
-        before = read_json(root / RELEASE / METRICS.name).get("accuracy")
+        before = _best(root)
         is_new = not (root / RELEASE).exists() or os.readlink(root / RELEASE) != f"{RELEASES.name}/{name}"
         if is_new:
             _put(root, scratch, name)
+        found = Published(name, metrics["accuracy"])
+        if before is None or found.accuracy > before.accuracy:
+            with replacing(root / BEST) as temporary:
+                temporary.write_text(json.dumps(found._asdict()) + "\n")
         log(f"release {name}: {'published' if is_new else 'is the one published already'}")
-        return Release(name, metrics["accuracy"], before, is_new)
+        return Release(name, found.accuracy, before, is_new)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _fill(scratch: Path, root: Path, model: ModelArtifact, lock: dict[str, Any]) -> dict[str, Any]:
+    """Write all of a release into a folder; return its metrics."""
+    for path in (model.path, METRICS, PARITY, *PICTURES):
+        _copy(root / path, scratch / path.name, _recorded(lock, path))
+    metrics, parity = read_json(scratch / METRICS.name), read_json(scratch / PARITY.name)
+    if parity.get("passed") is not True or parity.get("accuracy_runtime") != metrics.get("accuracy"):
+        raise WorkspaceError(f"{PARITY} does not prove this model; nothing is published")
+    parameters = {name: _of_file(stage, "params.yaml") for name, stage in lock.items() if name != CHECK}
+    versions = {
+        k: v for name, stage in lock.items() if name != CHECK for k, v in _of_file(stage, VERSIONS).items()
+    }
+    (scratch / "parameters.json").write_text(json.dumps(parameters, indent=2) + "\n")
+    shutil.copy(root / "dvc.lock", scratch)
+    hashes = {path.name: _digest(path, "sha256") for path in sorted(scratch.iterdir())}
+    (scratch / "README.md").write_text(model_card(model, metrics, parity, parameters, versions, hashes))
+    hashes["README.md"] = _digest(scratch / "README.md", "sha256")
+    (scratch / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for name, digest in hashes.items()))
+    return metrics
+
+
+def _of_file(stage: dict[str, Any], file: str) -> dict[str, Any]:
+    """What a stage's entry in dvc.lock says of its values in this file."""
+    values: dict[str, Any] = stage.get("params", {}).get(file, {})
+    return values
+
+
+def _best(root: Path) -> Published | None:
+    """The most accurate release so far; of a folder without a note of it, the one published last."""
+    noted = read_json(root / BEST)
+    if isinstance(noted.get("accuracy"), float | int):
+        return Published(str(noted.get("name")), float(noted["accuracy"]))
+    accuracy = read_json(root / RELEASE / METRICS.name).get("accuracy")
+    if accuracy is None:
+        return None
+    return Published(Path(os.readlink(root / RELEASE)).name, float(accuracy))
 
 
 def _put(root: Path, scratch: Path, name: str) -> None:

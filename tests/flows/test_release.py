@@ -2,15 +2,17 @@
 
 import hashlib
 import json
-import os
+import resource
+import signal
 import subprocess
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
-from flows import release
+from flows import events, release
 from flows.pipeline import pipeline
 from flows.workspace import Workspace, WorkspaceError
 from tests.flows import releasing
@@ -49,6 +51,10 @@ def publish(workspace: Workspace) -> release.Release:
     return release.publish(workspace.root, model, print)
 
 
+def released() -> list[str]:
+    return [path.name for path in Path("models/releases").glob("[!.]*")]
+
+
 def accuracy(folder: Path) -> Any:
     return json.loads((folder / "metrics.json").read_text())["accuracy"]
 
@@ -57,7 +63,7 @@ def test_a_release_is_whole_and_says_what_it_is(workspace: Workspace) -> None:
     found = publish(workspace)
     folder = Path("models/release")
     assert {path.name for path in folder.iterdir()} == FILES
-    assert (found.accuracy, found.accuracy_before, found.is_new) == (0.95, None, True)
+    assert (found.accuracy, found.best_before, found.is_new) == (0.95, None, True)
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, check=True)
     assert (folder / "SHA256SUMS").read_text().count("\n") == len(FILES) - 1
     card = (folder / "README.md").read_text()
@@ -71,7 +77,7 @@ def test_the_same_outputs_are_the_same_release(workspace: Workspace) -> None:
     first = publish(workspace)
     second = publish(workspace)
     assert (second.name, second.is_new) == (first.name, False)
-    assert os.listdir("models/releases") == [first.name]
+    assert released() == [first.name]
 
 
 def test_a_reader_sees_one_release_while_others_are_published(workspace: Workspace) -> None:
@@ -102,7 +108,7 @@ def test_old_releases_go_after_a_while_and_one_that_comes_again_stays(workspace:
         Path("accuracy").write_text(value)
         run_stages(workspace)
         names.append(publish(workspace).name)
-    assert set(os.listdir("models/releases")) == set(names[1:])
+    assert set(released()) == set(names[1:])
     assert len(set(names[1:])) == release.KEPT
     assert accuracy(Path("models/release")) == 0.93
 
@@ -123,7 +129,7 @@ def test_what_was_not_proved_is_not_published(
         Path(path).write_text(content)
     with pytest.raises(WorkspaceError, match=message):
         publish(workspace)
-    assert os.listdir("models/releases") == [first.name]
+    assert released() == [first.name]
 
 
 def test_a_proof_that_failed_is_not_published(workspace: Workspace) -> None:
@@ -139,7 +145,7 @@ def test_what_a_killed_process_left_is_removed(workspace: Workspace) -> None:
     Path("models/releases/.1.part").mkdir(parents=True)
     Path("models/releases/.abc.part").symlink_to("nowhere")
     found = publish(workspace)
-    assert os.listdir("models/releases") == [found.name]
+    assert released() == [found.name]
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -153,3 +159,73 @@ def test_only_a_run_of_all_stages_that_passed_is_published(workspace: Workspace)
     Path("accuracy").write_text("0.95")
     assert pipeline(return_state=True).is_completed()
     assert accuracy(Path("models/release")) == 0.95
+
+
+def test_a_release_is_compared_with_the_best_one_before(workspace: Workspace) -> None:
+    """0.4 points less every night are noticed, also when the best release is long gone."""
+    found = []
+    for value in ("0.96", "0.956", "0.952", "0.948", "0.944"):
+        Path("accuracy").write_text(value)
+        run_stages(workspace)
+        found.append(publish(workspace))
+    assert found[0].best_before is None
+    assert [f.best_before for f in found[1:]] == [release.Published(found[0].name, 0.96)] * 4
+    assert found[0].name not in released()
+
+
+def test_without_a_note_of_the_best_the_last_release_counts(workspace: Workspace) -> None:
+    first = publish(workspace)
+    (workspace.root / release.BEST).unlink()
+    Path("accuracy").write_text("0.9")
+    run_stages(workspace)
+    assert publish(workspace).best_before == release.Published(first.name, 0.95)
+
+
+def test_a_folder_in_place_of_the_link_is_told_in_a_line(workspace: Workspace) -> None:
+    Path("models/release").mkdir()
+    with pytest.raises(WorkspaceError, match="models/release is not the link that a release makes"):
+        publish(workspace)
+    assert list(Path("models/release").iterdir()) == []
+
+
+def test_a_full_disk_is_told_in_a_line_and_the_release_before_stays(workspace: Workspace) -> None:
+    first = publish(workspace)
+    Path("accuracy").write_text("0.96")
+    run_stages(workspace)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, limits[1]))
+    try:
+        with pytest.raises(WorkspaceError, match="File too large; nothing is published"):
+            publish(workspace)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert released() == [first.name]
+    assert accuracy(Path("models/release")) == 0.95
+
+
+def test_the_card_and_the_parameters_are_of_the_stages_that_made_something(workspace: Workspace) -> None:
+    """The first stage depends on every value, used or not."""
+    checked = {"params.yaml": {"web_runtime": 1}, "versions.yaml": {"openvino": "1"}}
+    trained = {"params.yaml": {"train.epochs": 5}, "versions.yaml": {"torch": "2.14.1"}}
+    lock = {name: {"cmd": "true", "params": p} for name, p in (("parameters", checked), ("train", trained))}
+    text = Path("dvc.lock").read_text()
+    stages = YAML(typ="safe").load(text)
+    stages["stages"] |= lock
+    with Path("dvc.lock").open("w") as file:
+        YAML().dump(stages, file)
+    publish(workspace)
+    card = Path("models/release/README.md").read_text()
+    assert "Made with torch 2.14.1.\n" in card
+    assert "web_runtime" not in card
+    assert "parameters" not in json.loads(Path("models/release/parameters.json").read_text())
+
+
+def test_git_that_does_not_answer_costs_a_message_its_commit_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(*command: Any, **options: Any) -> None:
+        raise subprocess.TimeoutExpired("git", 10)
+
+    monkeypatch.delenv("DIGITS_COMMIT", raising=False)
+    monkeypatch.setattr(subprocess, "run", silent)
+    assert events._commit() is None
