@@ -53,7 +53,7 @@ def publish(root: Path, model: ModelArtifact, log: Callable[[str], None]) -> Rel
     """Publish the model and its reports as `dvc.lock` records them; the same files are the same release.
 
     Raises:
-        WorkspaceError: they are not what `dvc.lock` says, the proof does not hold, or a file cannot be written.
+        WorkspaceError: they are not what `dvc.lock` says, the proof does not hold, or the disk is full.
     """
     try:
         return _publish(root, model, log)
