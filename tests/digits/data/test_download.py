@@ -293,10 +293,10 @@ def test_a_kept_file_that_has_changed_is_fetched_again(
 ) -> None:
     kept = tmp_path / "kept"
     download([start(Server(PACKED))], folder, files=FILES, kept=kept)
-    shutil.rmtree(folder)
     (kept / FILES[0].sha256).write_bytes(bytes(FILES[0].size))
-    download([start(Server(PACKED))], folder, files=FILES, kept=kept)
-    assert {name: (folder / name).read_bytes() for name in CONTENT} == CONTENT
+    for _ in range(2):
+        shutil.rmtree(folder)
+        download([start(Server(PACKED))], folder, files=FILES, kept=kept)
     assert hashlib.sha256((kept / FILES[0].sha256).read_bytes()).hexdigest() == FILES[0].sha256
 
 
@@ -313,7 +313,6 @@ WRONG_ADDRESSES = {
     "http://127.0.0.1/a\tb/": "control characters",
     "http://127.0.0.1/a b/": "control characters",
     "http://127.0.0.1:many/": "nonnumeric port",
-    "http://127.0.0.1:99999999999999999999/": "",
     "http://[::1/": "Invalid IPv6",
     "http://" + "a" * 70 + ".invalid/": "label",
     "http:///": "no host given",
