@@ -4,60 +4,80 @@ import fcntl
 import glob
 import hashlib
 import os
-import secrets
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import IO
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, mode: int = 0o644) -> Iterator[Path]:
     """A temporary path to write to; it becomes `path` when the block ends well, and is removed otherwise.
 
-    Each writer has one of its own, so that of two the last one wins as a whole. It is locked as long as its
-    writer lives: what a killed one has left, the next one for the same file removes.
+    Each call has a path of its own, so of several writers the last one wins, with a file that is whole. What
+    killed ones left beside `path` is removed.
+
+    Args:
+        mode: the file's permissions.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        _remove_unless_locked(left)
-    temporary, lock = _locked(path)
-    try:
-        with lock:
-            yield temporary
-            temporary.chmod(0o644)  # some libraries create files that only their owner may read
-            os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _locked(path: Path) -> tuple[Path, IO[bytes]]:
-    while True:
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        lock = temporary.open("xb")
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if temporary.exists():  # unless somebody has taken it for left, in the moment before it was locked
-            return temporary, lock
-        lock.close()
-
-
-def _remove_unless_locked(left: Path) -> None:
-    with suppress(FileNotFoundError, BlockingIOError), left.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        left.unlink()
+    with _own_folder(path.parent, path.name) as folder:
+        temporary = folder / path.name
+        yield temporary
+        temporary.chmod(mode)  # some libraries create files that only their owner may read
+        os.replace(temporary, path)
 
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """An empty folder, gone after the block; what a killed process left in it goes first."""
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
+    """An empty folder beside `path`, `.NAME.part`, under a longer name that no other call has.
+
+    It is gone after the block; what killed processes left there goes first.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _own_folder(path.parent, path.name.removeprefix(".").removesuffix(".part")) as folder:
+        yield folder
+
+
+@contextmanager
+def _own_folder(parent: Path, name: str) -> Iterator[Path]:
+    """A new folder `.NAME.….part`, locked: between containers, too, a lock tells who is still at work."""
+    for left in parent.glob(f".{glob.escape(name)}.*part"):
+        _remove_unless_locked(left)
+    lock = None
+    while lock is None:
+        folder = Path(tempfile.mkdtemp(dir=parent, prefix=f".{name}.", suffix=".part"))
+        lock = _lock(folder)
     try:
-        yield path
+        yield folder
     finally:
-        shutil.rmtree(path)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """None where somebody took the folder for a leftover before it was locked."""
+    try:
+        lock = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if folder.exists():
+        return lock
+    os.close(lock)
+    return None
+
+
+def _remove_unless_locked(folder: Path) -> None:
+    with suppress(OSError):  # it is locked, no folder, another user's, or gone: it is not ours to remove
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)
+        finally:
+            os.close(lock)
 
 
 DROPPINGS = (

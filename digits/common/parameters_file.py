@@ -1,7 +1,6 @@
 """params.yaml as a file: read, changed at dotted keys, written with its comments."""
 
 import os
-import tempfile
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from digits.common.errors import DigitsError
+from digits.common.files import replacing
 
 Path_ = str | os.PathLike[str]
 
@@ -56,15 +56,9 @@ def get(tree: Any, key: str) -> object:
 
 def save(path: Path_, tree: Mapping[str, Any]) -> None:
     """Write the tree in one step: whoever reads meanwhile sees the old file or the new one."""
-    descriptor, temporary = tempfile.mkstemp(dir=Path(path).parent, prefix=".params-")
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            _yaml("rt").dump(tree, file)
-        os.chmod(temporary, Path(path).stat().st_mode)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    mode = Path(path).stat().st_mode & 0o777
+    with replacing(Path(path), mode) as temporary, temporary.open("w", encoding="utf-8") as file:
+        _yaml("rt").dump(tree, file)
 
 
 def _yaml(typ: str) -> YAML:

@@ -1,5 +1,8 @@
+import os
+import stat
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from digits.common.files import (
     scratch_folder,
     sha256,
 )
+from tests.project import ROOT
 
 
 def test_a_file_is_replaced_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -33,14 +37,75 @@ def test_a_file_is_replaced_only_when_it_is_complete(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]
 
 
-def test_a_scratch_folder_starts_empty_and_is_gone_afterwards(tmp_path: Path) -> None:
-    path = tmp_path / "scratch"
-    path.mkdir()
-    (path / "left by a killed process").touch()
-    with scratch_folder(path):
-        assert list(path.iterdir()) == []
-        (path / "something").touch()
-    assert not path.exists()
+def test_two_writers_of_one_file_do_not_share_what_they_write(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with replacing(path) as first, replacing(path) as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first", "the last one to end"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_may_be_read_by_all_whatever_wrote_it(tmp_path: Path) -> None:
+    for mode, given in ((0o644, {}), (0o640, {"mode": 0o640})):
+        with replacing(tmp_path / "file", **given) as temporary:
+            temporary.touch(0o600)
+        assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
+
+
+KILLED = """
+import os, pathlib, sys
+from digits.common.files import replacing, scratch_folder
+with scratch_folder(pathlib.Path(".folder.part")) as folder, replacing(pathlib.Path("file[1]")) as temporary:
+    temporary.with_name("other").write_text("half of it")
+    os.replace(temporary.with_name("other"), temporary) # as libraries do
+    (folder / "something").touch()
+    print("at work", flush=True)
+    sys.stdin.read(1)
+    os._exit(1)
+"""
+
+
+def use_both(folder: Path) -> None:
+    with scratch_folder(folder / ".folder.part"), replacing(folder / "file[1]") as temporary:
+        temporary.write_text("whole")
+
+
+def test_what_a_writer_left_goes_when_it_is_dead_and_no_sooner(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", KILLED]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=tmp_path, stdin=pipe, stdout=pipe, env=environment) as writer:
+        assert writer.stdout
+        assert writer.stdin
+        assert writer.stdout.readline() == b"at work\n"
+        left = set(tmp_path.iterdir())
+        assert len(left) == 2
+        assert all(fnmatch(path.name, ".*.part") for path in left), "as .gitignore has it"
+        use_both(tmp_path)
+        assert set(tmp_path.iterdir()) == left | {tmp_path / "file[1]"}, "it is at work"
+        writer.stdin.write(b"x")
+        writer.stdin.flush()
+        writer.wait()
+    use_both(tmp_path)
+    assert set(tmp_path.iterdir()) == {tmp_path / "file[1]"}
+
+
+def test_a_mistake_within_the_block_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), scratch_folder(tmp_path / ".scratch.part") as folder:
+        (folder / "nothing").read_bytes()
+
+
+def test_a_scratch_folder_is_empty_and_nobody_elses_and_gone_afterwards(tmp_path: Path) -> None:
+    left = tmp_path / ".scratch.part"
+    left.mkdir()
+    (left / "left by a killed process").touch()
+    with scratch_folder(left) as first, scratch_folder(left) as second:
+        assert not left.exists()
+        assert first != second
+        assert list(first.iterdir()) == list(second.iterdir()) == []
+        (first / "something").touch()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
@@ -81,36 +146,3 @@ def test_the_hash_of_code_knows_names_and_contents_alone(littered: Path, tmp_pat
     assert before == code_sha256(code_files(tmp_path / "copy"), tmp_path / "copy")
     (littered / "one.py").write_text("other")
     assert code_sha256(code_files(littered), littered) != before
-
-
-def test_two_writers_of_one_file_do_not_share_their_halves(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    with replacing(path) as one, replacing(path) as other:
-        one.write_text("one")
-        other.write_text("other")
-    assert path.read_text() == "one", "the block that ended last"
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from digits.common.files import replacing
-with replacing(Path(sys.argv[1])) as temporary:
-    temporary.write_text("half")
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_what_a_killed_writer_left_goes_and_what_is_being_written_stays(tmp_path: Path) -> None:
-    path = tmp_path / "file[1]"
-    command = [sys.executable, "-c", KILLED, str(path)]
-    assert subprocess.run(command, cwd=Path(__file__).parents[3]).returncode == -9
-    (left,) = tmp_path.iterdir()
-    with replacing(path) as one:
-        one.write_text("one")
-        assert not left.exists()
-        with replacing(path) as other:
-            other.write_text("other")
-            assert one.exists()
-    assert [p.name for p in tmp_path.iterdir()] == ["file[1]"]
