@@ -17,8 +17,8 @@ is_of_this_image() { cmp -s "$app/.dvc/image" .dvc/image; }
 remove_unchanged() {
   if [ -e .dvc/image.sums ]; then
     sha256sum --check .dvc/image.sums 2>/dev/null | sed -n 's/: OK$//p' | xargs -r -d '\n' rm -f --
-  elif [ -e .dvc/image ]; then
-    rm -rf container digits flows stages web
+  elif [ -s .dvc/image ]; then
+    rm -rf container digits flows stages web .dvcignore dvc.yaml prefect.toml prefect.yaml requirements*.lock
   fi
 }
 
@@ -27,14 +27,20 @@ bring() { # FILE
     .dvc/config | versions.yaml) ;; # of the image, whatever was here
     *) if [ -e "$1" ]; then
       cmp -s "$app/$1" "$1" || [ "$1" = dvc.lock ] || {
-        cp "$app/$1" "$1.new"
+        copy "$1" "$1.new"
         echo "$1 has been changed here and stays; that of the image is $1.new" >&2
       }
       return
     fi ;;
   esac
   case $1 in */*) mkdir -p "${1%/*}" ;; esac
-  cp "$app/$1" "$1"
+  copy "$1" "$1"
+}
+
+copy() { # FILE TARGET; a target is whole or not there
+  case $2 in */*) part=${2%/*}/.${2##*/}.part ;; *) part=.$2.part ;; esac
+  cp "$app/$1" "$part"
+  mv "$part" "$2"
 }
 
 if is_ours && ! is_of_this_image; then
@@ -42,10 +48,13 @@ if is_ours && ! is_of_this_image; then
   (
     flock 9 # as long as a pipeline is at work here, or another container does the same
     ! is_of_this_image || exit 0
+    [ -e .dvc/image ] || : >.dvc/image # empty: it is ours, and not of any image yet
     remove_unchanged
+    # Should this be interrupted, an image that comes then must know what both have brought.
+    cat "$app/.dvc/image.sums" >>.dvc/image.sums
     sed 's/^[^ ]*  //' "$app/.dvc/image.sums" | while IFS= read -r file; do bring "$file"; done
-    cp "$app/.dvc/image.sums" .dvc/
-    cp "$app/.dvc/image" .dvc/ # last: whoever is interrupted begins again
+    copy .dvc/image.sums .dvc/image.sums
+    copy .dvc/image .dvc/image # last: whoever is interrupted begins again
   ) 9>>.dvc/tmp/pipeline.lock
 fi
 exec "$@"

@@ -43,11 +43,11 @@ def image(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
-def start(app: Path, workspace: Path) -> str:
+def start(app: Path, workspace: Path, path: str = os.environ["PATH"]) -> str:
     """Start a container of this image; what it says on its way to its command."""
     workspace.mkdir(exist_ok=True)
     command = ["sh", str(ROOT / "container/entrypoint.sh"), "echo", "at work"]
-    environment = {**os.environ, "APP": str(app)}
+    environment = {**os.environ, "APP": str(app), "PATH": path}
     done = subprocess.run(command, cwd=workspace, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "at work\n"
     return done.stderr
@@ -115,12 +115,15 @@ def test_versions_are_those_of_the_image_in_any_case(workspace: Path, new: Path)
 
 def test_a_volume_of_an_image_without_a_list_keeps_its_parameters(workspace: Path, new: Path) -> None:
     (workspace / ".dvc/image.sums").unlink()
-    (workspace / "params.yaml").write_text("epochs: 7\n")
-    assert "params.yaml has been changed here and stays" in start(new, workspace)
-    found = content(workspace)
-    assert found["params.yaml"] == "epochs: 7\n"
-    assert found["digits/solvers/sgd.py"] == NEW["digits/solvers/sgd.py"]
-    assert "digits/old.py" not in found
+    own = {"params.yaml": "epochs: 7\n", "recipes/own.yaml": "own\n", "teachers/cnn.safetensors": "cnn"}
+    own["dvc.lock"] = "of the runs here\n"
+    for name, text in own.items() | {("dvc.yaml", "stages: of old code\n"), ("prefect.yaml", "old\n")}:
+        (workspace / name).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / name).write_text(text)
+    assert start(new, workspace) == (
+        "params.yaml has been changed here and stays; that of the image is params.yaml.new\n"
+    )
+    assert content(workspace) == NEW | own | {"params.yaml.new": NEW["params.yaml"]}
 
 
 def test_a_checkout_that_is_mounted_stays_as_it_is(tmp_path: Path, new: Path) -> None:
@@ -137,4 +140,36 @@ def test_an_interrupted_start_is_finished_by_the_next(workspace: Path, new: Path
     with pytest.raises(subprocess.CalledProcessError):
         start(half, workspace)
     start(new, workspace)
+    assert content(workspace) == NEW
+
+
+STOPS = 'head -c 3 "$1" >"$2"; exit 1\n'  # in the middle of a file, as a container that is killed
+
+
+@pytest.mark.parametrize("count", range(len(NEW) + 2))
+@pytest.mark.parametrize("volume", ["empty", "of an older image"])
+def test_a_start_that_ends_within_any_file_is_begun_again(
+    tmp_path: Path, workspace: Path, new: Path, count: int, volume: str
+) -> None:
+    if volume == "empty":
+        workspace = tmp_path / "empty"
+        workspace.mkdir()
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    calls = f'echo >>"{bin_}/calls"; [ "$(wc -l <"{bin_}/calls")" -le {count} ]'
+    real = shutil.which("cp")
+    (bin_ / "cp").write_text(f'#!/bin/sh\nif {calls}; then exec {real} "$@"; fi\n{STOPS}')
+    (bin_ / "cp").chmod(0o755)
+    with pytest.raises(subprocess.CalledProcessError):
+        start(new, workspace, path=f"{bin_}{os.pathsep}{os.environ['PATH']}")
+    assert start(new, workspace) == "", "nothing that is half there counts as changed"
+    assert content(workspace) == NEW
+
+
+def test_another_image_may_come_after_an_interrupted_one(workspace: Path, new: Path, tmp_path: Path) -> None:
+    half = image(tmp_path / "half", FILES | {"params.yaml": "epochs: 6\n"})
+    (half / "recipes/fast.yaml").unlink()
+    with pytest.raises(subprocess.CalledProcessError):
+        start(half, workspace)
+    assert start(new, workspace) == ""
     assert content(workspace) == NEW
