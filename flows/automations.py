@@ -94,9 +94,11 @@ def put(wanted: Automation) -> None:
 
 
 def main() -> int:
-    put(silent_runs())
     url, token = (os.environ.get(f"DIGITS_WEBHOOK_{name}") for name in ("URL", "TOKEN"))
-    if url is None:
+    if url and not url.startswith(("https://", "http://")):
+        sys.exit("error: DIGITS_WEBHOOK_URL must begin with https:// or http://")
+    put(silent_runs())
+    if not url:
         print("no messages are sent: DIGITS_WEBHOOK_URL is not set")
         return 0
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})

@@ -104,7 +104,7 @@ def _run_all(
             return Failed(message=state.message)
         published: Release = state.result()
         best = published.best_before
-        if best and published.accuracy < best.accuracy - accuracy_drop:
+        if best and published.is_new and published.accuracy < best.accuracy - accuracy_drop:
             events.accuracy_dropped(published, best, accuracy_drop)
     if remote:
         state = tasks.push(workspace, return_state=True)

@@ -76,6 +76,7 @@ def _publish(root: Path, model: ModelArtifact, log: Callable[[str], None]) -> Re
         is_new = not (root / RELEASE).exists() or os.readlink(root / RELEASE) != f"{RELEASES.name}/{name}"
         if is_new:
             _put(root, scratch, name)
+            _remove_old(root, name, log)
         found = Published(name, metrics["accuracy"])
         if before is None or found.accuracy > before.accuracy:
             with replacing(root / BEST) as temporary:
@@ -132,15 +133,21 @@ def _put(root: Path, scratch: Path, name: str) -> None:
     link = root / RELEASES / f".{name}.part"
     link.symlink_to(f"{RELEASES.name}/{name}")
     os.replace(link, root / RELEASE)
+
+
+def _remove_old(root: Path, name: str, log: Callable[[str], None]) -> None:
     others = [path for path in (root / RELEASES).glob("[!.]*") if path.name != name]
     for old in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT - 1 :]:
-        shutil.rmtree(old)
+        try:
+            shutil.rmtree(old)
+        except OSError as error:  # the new one is out, and that is what counts
+            log(f"an old release stays: {error.filename or old}: {error.strerror}")
 
 
 def _remove_unfinished(root: Path) -> None:
     """What a killed process left; whoever calls this is alone in the workspace."""
     for path in (root / RELEASES).glob(".*.part"):
-        path.unlink() if path.is_symlink() else shutil.rmtree(path)
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _copy(source: Path, target: Path, md5: str) -> None:

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import os
 import resource
 import signal
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from flows import events, release
 from flows.pipeline import pipeline
 from flows.workspace import Workspace, WorkspaceError
 from tests.flows import releasing
-from tests.project import MakeWorkspace
+from tests.project import ROOT, MakeWorkspace
 
 FILES = {
     "README.md",
@@ -229,3 +231,37 @@ def test_git_that_does_not_answer_costs_a_message_its_commit_alone(monkeypatch: 
     monkeypatch.delenv("DIGITS_COMMIT", raising=False)
     monkeypatch.setattr(subprocess, "run", silent)
     assert events._commit() is None
+
+
+def test_what_cannot_be_removed_does_not_hold_up_a_release(workspace: Workspace) -> None:
+    publish(workspace)
+    for name in ("somebody's note", ".half.part"):
+        Path("models/releases", name).touch()
+        os.utime(Path("models/releases", name), (0, 0))
+    for value in ("0.96", "0.97", "0.98"):
+        Path("accuracy").write_text(value)
+        run_stages(workspace)
+        publish(workspace)
+    assert accuracy(Path("models/release")) == 0.98
+    assert not Path("models/releases/.half.part").exists()
+    assert release._best(workspace.root) == (os.path.basename(os.readlink("models/release")), 0.98)
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_one_release_that_is_less_accurate_is_told_once(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float] = []
+    monkeypatch.setattr("flows.events.accuracy_dropped", lambda found, *_: told.append(found.accuracy))
+    for value in ("0.95", "0.948", "0.946", "0.944", "0.944"):  # each as good as the one before, nearly
+        Path("accuracy").write_text(value)
+        assert pipeline(return_state=True).is_completed()
+    assert told == [0.944]
+
+
+def test_an_address_for_messages_that_is_none_is_told_in_a_line() -> None:
+    environment = os.environ | {"DIGITS_WEBHOOK_URL": "hooks.example.com/digits", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "flows.automations"]
+    done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "error: DIGITS_WEBHOOK_URL must begin with https:// or http://\n"
