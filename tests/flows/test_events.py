@@ -99,7 +99,8 @@ def test_failure_recovery_a_drop_and_a_crash_reach_the_webhook(
         server.wait_for(server.begin(deployment), "Failed")
         told = receiver.next()
         assert told["event"] == "digits.pipeline.failed"
-        assert told["message"] == "evaluate failed:\nerror: the loss is not finite"
+        advice = "`make restore` puts the outputs of before back"
+        assert told["message"] == f"evaluate failed:\nerror: the loss is not finite\n{advice}"
         assert told["deployment"] == "nightly"
         assert told["details"]["folder"] == str(project)
         assert told["details"]["parameters"]["time_limit"] == 3600
