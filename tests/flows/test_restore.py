@@ -1,5 +1,6 @@
 """A stage that fails has lost its outputs; one command puts those of dvc.lock back."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,11 +27,6 @@ STAGE = {
 OUTPUTS = ("model", "folder/a", "folder/b", "metrics.json", "plot.csv")
 
 
-@pytest.fixture(autouse=True)
-def this_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-
-
 @pytest.fixture
 def workspace(make_workspace: MakeWorkspace) -> Workspace:
     """A workspace in which `train` has run."""
@@ -42,7 +38,9 @@ def workspace(make_workspace: MakeWorkspace) -> Workspace:
 
 
 def restore() -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "flows.restore"], capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ['PYTHONPATH']}"}
+    command = [sys.executable, "-m", "flows.restore"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
 def contents() -> dict[str, bytes | None]:

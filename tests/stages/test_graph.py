@@ -102,7 +102,7 @@ def pretend(output: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(costly: None, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project as if all had run: `parameters` has, and the others have files in place of outputs."""
     folder = tmp_path_factory.mktemp("graph")
     project = copy_project(folder / "project", folder / "home")
