@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-# Without it, a trial that was given no GPU would see those of its machine.
-os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "1"
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what it will do, and warns of
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -33,14 +32,10 @@ from digits.training.sections import NO_TEACHER, TrainingValues
 
 RAW = Path("data/raw")
 TEACHERS = Path("teachers")
-SEES_ITS_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
-# What trials on other machines need not have of this folder, as in a .gitignore: with a slash in front, for
-# `digits/` has folders of the same names.
-NOT_SENT = [
-    *("/.git", "/.venv", "/.dvc", "/data", "/models", "/reports", "/sweeps", "/tests", "/docs", "/web"),
-    *("/examples", "/benchmarks", "/container", "/flows/*.md", "/dvc_plots"),
-    *DROPPINGS,
-]
+SENT = ("digits", "stages", "flows", "teachers", "prefect.toml")
+"""What of this folder trials on other machines need; nothing else leaves it, whatever lies there."""
+# In the language of .gitignore, where a later pattern wins. The folder itself is `.`, which `/*` takes in.
+NOT_SENT = ["/*", "!/.", *(f"!/{name}" for name in SENT), *DROPPINGS]
 FEW = 512 * 2**20  # bytes of shared memory: the training images take 47 MB
 
 
@@ -60,16 +55,14 @@ class Resources:
     @property
     def task_runner(self) -> RayTaskRunner[Any]:
         if self.address:
-            sent = {"working_dir": ".", "excludes": NOT_SENT, "env_vars": {SEES_ITS_GPUS: "1"}}
+            # What DVC keeps is in .gitignore, a teacher for one; it is sent all the same.
+            os.environ["RAY_RUNTIME_ENV_IGNORE_GITIGNORE"] = "1"
+            sent = {"working_dir": ".", "excludes": NOT_SENT}
             return RayTaskRunner(self.address, {"runtime_env": sent, "log_to_driver": False})
         # Ray reads it when it is loaded, on Linux, too, and then listens on the loopback address alone.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         here = {"include_dashboard": False, "object_store_memory": FEW}
         return RayTaskRunner(init_kwargs={**here, "log_to_driver": False})
-
-    def device(self, asked_for: str) -> str:
-        """The kind of device on which a trial with this `train.device` runs: it sees the GPUs it takes."""
-        return "cuda" if self.gpus and asked_for != "cpu" else "cpu"
 
     def check(self, nodes: Sequence[dict[str, Any]]) -> None:
         """Ray waits for ever for what no machine has: refused here, told of a cluster, which may grow."""
@@ -124,7 +117,7 @@ def _rows(plan: Plan, points: Sequence[Point], folder: Path, resources: Resource
     several = [point for group in groups.values() if len(group) > 1 for point in group]
     tuned = batch.run(several, plan.tune_seeds, tuning=True)
     chosen = [
-        sweep_results.best([row for row in tuned if row.point in group]) or group[0]
+        sweep_results.best([row for row in tuned if row.point in group]) if len(group) > 1 else group[0]
         for group in groups.values()
     ]
     return tuned + batch.run(chosen, plan.seeds, tuning=False)
@@ -169,7 +162,6 @@ class _Batch:
         used = {"normalize": values.normalize.model_dump(), **values.training.origin}
         if values.train.teacher != NO_TEACHER and (file := TEACHERS / values.train.teacher).exists():
             used["teacher_sha256"] = sha256(file)
-        used["device"] = self.resources.device(values.train.device)
         return hashlib.sha256(json.dumps([used, _code(values), self.identity]).encode()).hexdigest()[:16]
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,16 +12,33 @@ from typing import Any
 
 import psutil
 import pytest
+from ray._private import ray_constants
+from ray._private.runtime_env import packaging
 from ruamel.yaml import YAML
 
 from tests.flows.output import own_tracebacks
 from tests.patience import PATIENCE, until
-from tests.project import Project, copy_project
+from digits.common.files import files_below
+from flows.trials import Resources
+from tests.project import ROOT, Project, copy_project
 from tests.small import make_small
 
 SOUND = {"name": "sgd", "over": {"solvers.sgd.lr": [0.05, 0.1]}}
 DIVERGING = {"name": "diverging", "set": {"solvers.sgd.lr": 1e30}}
 LONG = {"name": "long", "set": {"train.epochs": 1_000_000}}
+TRIAL_ELSEWHERE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import numpy, flows.trials, stages.trial
+from digits.data.datasets import Dataset
+from digits.parameters.schema import read
+ours = [m.__file__ for name, m in sys.modules.items() if name.split(".")[0] in ("digits", "stages", "flows")]
+assert all(file.startswith(sys.argv[1]) for file in ours), ours
+values = read(sys.argv[2], {"normalize.validation_size": 100, "train.epochs": 1})
+images = numpy.zeros((300, 28, 28), "uint8")
+data = Dataset(images, numpy.zeros(300, "uint8"))
+print(stages.trial.run(values.training, values.normalize, data)["status"])
+"""
 Rows = list[dict[str, str]]
 
 
@@ -67,6 +85,55 @@ def listening(process: psutil.Process) -> list[str]:
     """The addresses at which a process waits for others."""
     connections = process.net_connections("tcp")
     return [c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN]
+
+
+def sent_to_a_cluster(folder: Path, target: Path) -> None:
+    """What Ray makes on another machine of `folder`, by its own packager."""
+    options = Resources("ray://head:10001").task_runner.init_kwargs["runtime_env"]
+    packaging.create_package(
+        str(folder / options["working_dir"]),
+        target.with_suffix(".zip"),
+        include_gitignore=os.environ.get(ray_constants.RAY_RUNTIME_ENV_IGNORE_GITIGNORE, "0") != "1",
+        excludes=[*ray_constants.get_runtime_env_default_excludes(), *options["excludes"]],
+    )
+    packaging.unzip_package(
+        str(target.with_suffix(".zip")), str(target), remove_top_level_directory=False, unlink_zip=False
+    )
+
+
+def test_what_is_sent_to_a_cluster_is_enough_for_a_trial_and_no_more(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_RUNTIME_ENV_IGNORE_GITIGNORE", "0")
+    folder = tmp_path / "project"
+    names = ["digits", "stages", "flows", "teachers", "models", "data", "sweeps", "web", ".dvc", ".git"]
+    for name in names:
+        shutil.copytree(project.folder / name, folder / name, symlinks=True)
+    for name in ("params.yaml", "prefect.toml", ".gitignore"):
+        shutil.copy2(project.folder / name, folder / name)
+    for unwanted in (".env", "mlruns/1/log", "digits/node_modules/a/index.js", "digits/models/.#cnn.py"):
+        (folder / unwanted).parent.mkdir(parents=True, exist_ok=True)
+        (folder / unwanted).write_text("of nobody else's business")
+    (folder / "teachers/cnn.safetensors").write_text("kept by DVC, and so unknown to Git")
+    (folder / "teachers/.gitignore").write_text("/cnn.safetensors")
+    sent_to_a_cluster(folder, tmp_path / "sent")
+    sent = {str(p.relative_to(tmp_path / "sent")) for p in (tmp_path / "sent").rglob("*") if p.is_file()}
+    code = {
+        str(p.relative_to(folder))
+        for name in ("digits", "stages", "flows")
+        for p in files_below(folder / name)
+    }
+    teachers = {"teachers/none", "teachers/cnn.safetensors", "teachers/.gitignore"}
+    assert sent == code | teachers | {"prefect.toml"}
+    # Without the folders of the environment, of the tests, and of the project that it was made of.
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", TRIAL_ELSEWHERE, tmp_path / "sent", ROOT / "params.yaml"],
+        cwd=tmp_path,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert done.stdout == "completed\n"
 
 
 def test_faults_are_rows_and_the_others_as_if_there_were_none(project: Project) -> None:
