@@ -53,7 +53,7 @@ def sweep(
         address: of a Ray cluster; without one, Ray runs on this machine, as long as the sweep.
         cpus_per_trial: how many of Ray's CPUs a trial takes.
         gpus_per_trial: likewise; 0.1 lets ten trials share a GPU. Without any, a trial sees none.
-        write_best: put the values of the best point into `params.yaml`.
+        write_best: put the values of the best point into `params.yaml`, of those that completed all trials.
     """
     try:
         chosen, points = prepare(plan)
@@ -68,17 +68,13 @@ def sweep(
     rows = state.result()
     summaries = sweep_results.summarize(rows, chosen.baseline)
     _report(chosen, rows, summaries, folder)
-    if not any(summary.seeds for summary in summaries):
-        reason = next((row.reason for row in rows if row.reason), "for no reason that is known")
-        return Failed(message=f"error: no trial was completed: {reason}")
+    if not (summaries and summaries[0].whole):
+        lack = (
+            f"no point has completed all its trials, so there is none to choose; {folder}/trials.csv says why"
+        )
+        return Failed(message=_error(lack))
     if write_best:
-        best = summaries[0]
-        if not best.is_whole:
-            return Failed(
-                message="error: no point was completed with every seed, so params.yaml stays as it is; "
-                f"{folder}/trials.csv has the reasons"
-            )
-        _write(best.point, chosen.seeds[0])
+        _write(summaries[0].point, chosen.seeds[0])
     return Completed(message=f"{len(rows)} trials; {folder} has the tables", data=summaries)
 
 

@@ -116,10 +116,15 @@ def _rows(plan: Plan, points: Sequence[Point], folder: Path, resources: Resource
         groups.setdefault(point.configuration, []).append(point)
     several = [point for group in groups.values() if len(group) > 1 for point in group]
     tuned = batch.run(several, plan.tune_seeds, tuning=True)
-    chosen = [
-        sweep_results.best([row for row in tuned if row.point in group]) if len(group) > 1 else group[0]
-        for group in groups.values()
-    ]
+    chosen = []
+    for name, group in groups.items():
+        best = (
+            sweep_results.best([row for row in tuned if row.point in group]) if len(group) > 1 else group[0]
+        )
+        if best:
+            chosen.append(best)
+        else:
+            get_run_logger().warning("%s is left out: none of its choices completed all its trials", name)
     return tuned + batch.run(chosen, plan.seeds, tuning=False)
 
 

@@ -89,6 +89,9 @@ class Plan(Section):
         ranges = [c.name for c in self.configurations if any(isinstance(v, Range) for v in c.over.values())]
         if ranges and self.search == "grid":
             raise ValueError(f"{ranges[0]} has a range, which needs search: random")
+        for key in ("seeds", "tune_seeds"):
+            if len(set(seeds := getattr(self, key))) < len(seeds):
+                raise ValueError(f"{key} must differ, as equal ones are one trial")
         several = [c for c in self.configurations if c.name == self.baseline and c.over]
         if several and not self.tune_seeds:
             raise ValueError(f"the baseline {self.baseline} has choices; give tune_seeds to choose by")

@@ -43,12 +43,10 @@ class Row:
         return self.end.get("validation_accuracy")
 
     @property
-    def right(self) -> Fraction | None:
-        """The accuracy without rounding: so many of the validation images."""
-        if self.accuracy is None:
-            return None
+    def share(self) -> Fraction | None:
+        """The accuracy as right images of all, exactly: what is equal is so to the last bit."""
         images = self.point.parameters.normalize.validation_size
-        return Fraction(round(self.accuracy * images), images)
+        return None if self.accuracy is None else Fraction(round(self.accuracy * images), images)
 
 
 @dataclass(frozen=True)
@@ -65,12 +63,11 @@ class Summary:
     difference: float | None
     """From the baseline, the mean over the seeds that both have."""
     p: float | None
-    """Of a paired t-test against the baseline, corrected by Holm's method for the number of points; None
-    where all differences are equal, for then it says nothing."""
+    """Of a paired t-test against the baseline, corrected by Holm's method for the number of points."""
 
     @property
-    def is_whole(self) -> bool:
-        """Whether every trial was completed, so that the mean is one of all seeds."""
+    def whole(self) -> bool:
+        """Whether every trial was completed, without which a point must not be chosen."""
         return bool(self.seeds) and not self.failed
 
 
@@ -92,21 +89,24 @@ def store(path: Path, result: Mapping[str, Any]) -> None:
 
 def best(rows: Sequence[Row]) -> Point | None:
     """The point with the highest mean accuracy, the first of equals; None where each has a failed trial."""
-    by_point: dict[Point, list[Fraction | None]] = {}
+    found: dict[Point, list[Fraction | None]] = {}
     for row in rows:
-        by_point.setdefault(row.point, []).append(row.right)
-    whole = {p: [a for a in found if a is not None] for p, found in by_point.items() if None not in found}
-    means = {point: mean(found) for point, found in whole.items()}
-    return max(means, key=means.__getitem__) if means else None
+        found.setdefault(row.point, []).append(row.share)
+    means = {
+        point: mean(share for share in shares if share is not None)
+        for point, shares in found.items()
+        if None not in shares
+    }
+    return max(means, key=lambda point: means[point]) if means else None
 
 
 def summarize(rows: Sequence[Row], baseline: str) -> list[Summary]:
-    """Every point that was not only tuned: the best first, those with failed trials after all others."""
+    """Every point that was not only tuned: the best first, and those with a failed trial after all others."""
     final = [row for row in rows if not row.tuning]
     by_point: dict[Point, dict[int, Fraction]] = {row.point: {} for row in final}
     for row in final:
-        if row.right is not None:
-            by_point[row.point][row.seed] = row.right
+        if row.share is not None:
+            by_point[row.point][row.seed] = row.share
     reference: dict[int, Fraction] = next((f for p, f in by_point.items() if p.configuration == baseline), {})
     ps = _holm({p: _paired(f, reference) for p, f in by_point.items() if p.configuration != baseline})
     summaries = []
@@ -124,22 +124,19 @@ def summarize(rows: Sequence[Row], baseline: str) -> list[Summary]:
                 p=ps.get(point),
             )
         )
-    return sorted(summaries, key=lambda s: (s.is_whole, -1.0 if s.mean is None else s.mean), reverse=True)
+    return sorted(summaries, key=lambda s: (s.whole, -1.0 if s.mean is None else s.mean), reverse=True)
 
 
 def _paired(found: Mapping[int, Fraction], reference: Mapping[int, Fraction]) -> float | None:
-    """The two-sided p-value of the same mean, by the seeds that both have; None where it says nothing.
-
-    Differences are compared as counts of images: as floats, equal ones may differ in the last bit, and the
-    test would take that for their whole spread.
-    """
+    """The two-sided p-value of the same mean, by the seeds that both have; None where it says nothing."""
     differences = [found[s] - reference[s] for s in sorted(found.keys() & reference.keys())]
     if len(set(differences)) < 2:
         return None
     from scipy.stats import ttest_1samp  # takes a second
 
-    unit = lcm(*(d.denominator for d in differences))
-    return float(ttest_1samp([int(d * unit) for d in differences], 0).pvalue)
+    # The test asks for no unit: in whole numbers (of images), nothing is rounded before it.
+    unit = lcm(*(difference.denominator for difference in differences))
+    return float(ttest_1samp([int(difference * unit) for difference in differences], 0).pvalue)
 
 
 def _holm(ps: Mapping[Point, float | None]) -> dict[Point, float]:

@@ -102,6 +102,8 @@ def test_a_range_of_whole_numbers_reaches_both_ends() -> None:
         ({"baseline": "sgd"}, "the baseline sgd has choices; give tune_seeds to choose by"),
         ({"search": "random"}, "search: random needs points, and points need search: random"),
         ({"points": 3}, "search: random needs points, and points need search: random"),
+        ({"seeds": [1, 2, 1]}, "seeds must differ, as equal ones are one trial"),
+        ({"tune_seeds": [3, 3]}, "tune_seeds must differ, as equal ones are one trial"),
         ({"configurations": [{"name": "a"}, {"name": "a"}]}, "configurations need different names"),
         ({"configurations": [{"name": "params.yaml"}]}, "configurations need different names"),
         (

@@ -13,7 +13,8 @@ from digits.sweeps.plan import Point
 from digits.sweeps.results import Row
 from tests.project import ROOT
 
-PARAMETERS = read(ROOT / "params.yaml", {"normalize.validation_size": 1000})
+IMAGES = 1000
+PARAMETERS = read(ROOT / "params.yaml", {"normalize.validation_size": IMAGES})
 
 
 def point(name: str, **chosen: object) -> Point:
@@ -69,46 +70,70 @@ def test_equal_results_have_no_p() -> None:
     assert [s.p for s in sweep_results.summarize(rows, "base")] == [None, None]
 
 
-def test_equal_differences_have_no_p_whatever_their_last_bits() -> None:
-    """One image of a thousand is two floats."""
-    assert 0.901 - 0.9 != 0.938 - 0.937
-    rows = [row(BASE, 1, 0.9), row(BASE, 2, 0.937), row(SAME, 1, 0.901), row(SAME, 2, 0.938)]
-    same, _ = sweep_results.summarize(rows, "base")
-    assert same.difference == pytest.approx(0.001)
-    assert same.p is None
+def of_counts(*counts: tuple[int, int]) -> float | None:
+    """The p-value of a point against the baseline: right images of both, pair by pair."""
+    rows = [
+        row(at, seed, right / IMAGES)
+        for seed, pair in enumerate(counts)
+        for at, right in zip((BASE, SAME), pair, strict=True)
+    ]
+    return next(s.p for s in sweep_results.summarize(rows, "base") if s.point is SAME)
+
+
+def test_differences_that_are_equal_but_for_rounding_have_no_p() -> None:
+    assert 0.930 - 0.922 != 0.938 - 0.930, "as floats they are two"
+    assert of_counts((922, 930), (930, 938)) is None
+    tied = [(right, right + 4) for right in range(0, 990, 7)]
+    assert of_counts(*tied) is None
+    assert of_counts(*tied, (500, 505)) is not None
 
 
 @pytest.mark.parametrize(
     "counts",
     [
-        [(900, 910), (905, 905), (899, 930), (920, 921)],
-        [(900, 901), (900, 901), (900, 902)],
-        [(7, 9), (9, 7)],
+        [(900, 950), (910, 955), (920, 973)],
+        [(911, 915), (915, 919), (915, 918)],
+        [(905, 900), (905, 900), (905, 910), (905, 900)],
+        [(0, 1000), (1000, 0), (1, 2), (3, 3)],
     ],
 )
-def test_p_is_that_of_scipy_on_counts(counts: list[tuple[int, int]]) -> None:
-    """With ties among the differences, and with a mean of zero."""
-    rows = [
-        row(at, seed, count / 1000)
-        for seed, pair in enumerate(counts)
-        for at, count in zip((BASE, BETTER), pair, strict=True)
-    ]
-    found = {s.point: s.p for s in sweep_results.summarize(rows, "base")}
-    assert found[BETTER] == pytest.approx(ttest_rel([b for _, b in counts], [a for a, _ in counts]).pvalue)
+def test_p_is_that_of_scipy_on_counts_of_images(counts: list[tuple[int, int]]) -> None:
+    base, other = zip(*counts, strict=True)
+    assert of_counts(*counts) == pytest.approx(ttest_rel(other, base).pvalue, rel=1e-12)
+
+
+def test_shares_of_other_numbers_of_images_are_compared_exactly() -> None:
+    many = read(ROOT / "params.yaml", {"normalize.validation_size": 3 * IMAGES})
+    at = Point("many", {}, {}, many)
+    rows = [row(BASE, 1, 0.3), row(BASE, 2, 0.4), row(at, 1, 901 / 3000), row(at, 2, 1201 / 3000)]
+    (summary,) = [s for s in sweep_results.summarize(rows, "base") if s.point is at]
+    assert summary.difference == 1 / 3000
+    assert summary.p is None
 
 
 def test_the_best_point_has_no_failed_trial() -> None:
     assert sweep_results.best(ROWS[:9]) is BETTER
     rows = [row(BASE, 1, 0.5), row(BETTER, 1, 0.9), row(BETTER, 2, status="diverged")]
     assert sweep_results.best(rows) is BASE
-    assert sweep_results.best(rows[1:]) is None, "none of whose trials all were completed"
+    assert sweep_results.best(rows[1:]) is None
+    assert sweep_results.best([]) is None
 
 
-def test_a_point_with_a_failed_trial_comes_after_all_others() -> None:
-    rows = [row(BASE, 1, 0.5), row(BASE, 2, 0.5), row(BETTER, 1, 0.9), row(BETTER, 2, status="diverged")]
-    first, second = sweep_results.summarize(rows, "base")
-    assert (first.point, first.is_whole) == (BASE, True)
-    assert (second.point, second.is_whole) == (BETTER, False)
+def test_the_first_of_equal_points_is_the_best_whatever_is_rounded() -> None:
+    assert mean([0.939, 0.939]) < mean([0.937, 0.941]), "as floats the second is better"
+    rows = [row(BASE, 1, 0.939), row(BASE, 2, 0.939), row(SAME, 1, 0.937), row(SAME, 2, 0.941)]
+    assert sweep_results.best(rows) is BASE
+    assert [s.point for s in sweep_results.summarize(rows, "base")] == [BASE, SAME]
+
+
+def test_a_point_with_a_failed_trial_comes_after_those_without() -> None:
+    rows = [
+        *(row(BROKEN, seed, status="diverged") for seed in (1, 2)),
+        *(row(BETTER, 1, 0.99), row(BETTER, 2, status="diverged")),
+        *(row(BASE, seed, 0.5) for seed in (1, 2)),
+    ]
+    summaries = sweep_results.summarize(rows, "base")
+    assert [(s.point, s.whole) for s in summaries] == [(BASE, True), (BETTER, False), (BROKEN, False)]
 
 
 def test_the_tables_have_every_row(tmp_path: Path) -> None:
