@@ -55,12 +55,12 @@ def sweep(
         gpus_per_trial: likewise; 0.1 lets ten trials share a GPU. Without any, a trial sees none.
         write_best: put the values of the best point into `params.yaml`, of those that completed all trials.
     """
+    resources = Resources(address, cpus_per_trial, gpus_per_trial)
     try:
-        chosen, points = prepare(plan)
+        chosen, points = prepare(plan, resources)
     except DigitsError as error:
         return Failed(message=_error(error))
     folder = RESULTS / plan
-    resources = Resources(address, cpus_per_trial, gpus_per_trial)
     run_all = trials.with_options(task_runner=resources.task_runner)
     state: State[Any] = run_all(chosen, points, folder, resources, return_state=True)
     if not state.is_completed():
@@ -74,18 +74,21 @@ def sweep(
         )
         return Failed(message=_error(lack))
     if write_best:
-        _write(summaries[0].point, chosen.seeds[0])
+        _write(summaries[0].point, chosen.seeds[0], resources)
     return Completed(message=f"{len(rows)} trials; {folder} has the tables", data=summaries)
 
 
-def prepare(name: str) -> tuple[Plan, list[Point]]:
+def prepare(name: str, resources: Resources) -> tuple[Plan, list[Point]]:
     """Check everything before any work.
 
     Raises:
         PlanError: the plan is not possible, or there are no images.
+        ResourceError: a point needs a GPU, and trials take none.
     """
     plan = sweep_plan.read(PLANS / f"{name}.yaml")
     points = sweep_plan.lay_out(plan, Path("params.yaml"))
+    for point in points:
+        resources.placed(point.parameters)
     if not RAW.is_dir():
         raise PlanError(f'{RAW} is missing; run: make pipeline ARGS="--stages download"')
     return plan, points
@@ -102,13 +105,18 @@ def _report(plan: Plan, rows: Sequence[Row], summaries: Sequence[Summary], folde
     publish_picture(picture, "learning-curves", "Accuracy on the validation images after each epoch")
 
 
-def _write(best: Point, seed: int) -> None:
+def _write(best: Point, seed: int, resources: Resources) -> None:
     log, root = get_run_logger().info, Path.cwd()
     with Workspace(root).lock(log):
         changed = parameters.write(root / "params.yaml", {**best.overrides, "train.seed": seed})
     for key, value in changed.items():
         log(f"params.yaml has {key}: {value} now")
-    log("`dvc repro` trains with the values of %s; its numbers are those of the sweep", best.label)
+    device = resources.placed(best.parameters).train.device
+    log(
+        "`dvc repro` trains with the values of %s; on %s, its numbers are those of the sweep",
+        best.label,
+        device,
+    )
 
 
 def _error(error: object) -> str:
@@ -136,7 +144,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--write-best", action="store_true", help="put the best values into params.yaml")
     arguments = vars(parser.parse_args(argv))
     try:
-        prepare(arguments["plan"])
+        takes = (arguments[f"{name}_per_trial"] for name in ("cpus", "gpus"))
+        prepare(arguments["plan"], Resources(arguments["address"], *takes))
     except DigitsError as error:
         print(_error(error), file=sys.stderr)
         return 2

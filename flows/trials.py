@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what it will do, and warns of
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -36,6 +35,8 @@ SENT = ("digits", "stages", "flows", "teachers", "prefect.toml")
 """What of this folder trials on other machines need; nothing else leaves it, whatever lies there."""
 # In the language of .gitignore, where a later pattern wins. The folder itself is `.`, which `/*` takes in.
 NOT_SENT = ["/*", "!/.", *(f"!/{name}" for name in SENT), *DROPPINGS]
+# Without it, a trial that takes no GPU sees all that the process that started Ray did.
+HIDE_GPUS = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
 FEW = 512 * 2**20  # bytes of shared memory: the training images take 47 MB
 
 
@@ -57,12 +58,27 @@ class Resources:
         if self.address:
             # What DVC keeps is in .gitignore, a teacher for one; it is sent all the same.
             os.environ["RAY_RUNTIME_ENV_IGNORE_GITIGNORE"] = "1"
-            sent = {"working_dir": ".", "excludes": NOT_SENT}
+            sent = {"working_dir": ".", "excludes": NOT_SENT, "env_vars": HIDE_GPUS}
             return RayTaskRunner(self.address, {"runtime_env": sent, "log_to_driver": False})
+        os.environ |= HIDE_GPUS
         # Ray reads it when it is loaded, on Linux, too, and then listens on the loopback address alone.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        here = {"include_dashboard": False, "object_store_memory": FEW}
+        # Else it would join whatever Ray runs on this machine already.
+        here = {"address": "local", "include_dashboard": False, "object_store_memory": FEW}
         return RayTaskRunner(init_kwargs={**here, "log_to_driver": False})
+
+    def placed(self, values: Parameters) -> Parameters:
+        """With `train.device` as it will be: `auto` must not mean now this, now that under one key.
+
+        Raises:
+            ResourceError: a GPU is asked for, and trials take none.
+        """
+        if values.train.device == "cuda" and not self.gpus:
+            raise ResourceError(
+                "train.device is 'cuda', but a trial takes 0 GPUs; give --gpus-per-trial, or set auto or cpu"
+            )
+        device = "cuda" if self.gpus and values.train.device != "cpu" else "cpu"
+        return values.model_copy(update={"train": values.train.model_copy(update={"device": device})})
 
     def check(self, nodes: Sequence[dict[str, Any]]) -> None:
         """Ray waits for ever for what no machine has: refused here, told of a cluster, which may grow."""
@@ -139,12 +155,12 @@ class _Batch:
         """Rows in the order of points and seeds; a line in the log for each as it ends."""
         log = get_run_logger().info
         asked = [(point, seed) for point in points for seed in seeds]
+        placed = {(point, seed): self.resources.placed(point.with_seed(seed)) for point, seed in asked}
         results: dict[tuple[Point, int], dict[str, Any]] = {}
         waiting = {}
         with remote_options(num_cpus=self.resources.cpus, num_gpus=self.resources.gpus, max_retries=0):
-            for point, seed in asked:
-                values = point.with_seed(seed)
-                path = self.folder / "trials" / f"{self._key(values)}.json"
+            for (point, seed), values in placed.items():
+                path = self.folder / "trials" / f"{key(values, self.identity)}.json"
                 if found := sweep_results.load(path):
                     results[point, seed] = found
                     continue
@@ -162,12 +178,13 @@ class _Batch:
             log("[%s/%s] %s, seed %s: %s", len(results), len(asked), point.label, seed, said)
         return [Row(point, seed, tuning, **results[point, seed]) for point, seed in asked]
 
-    def _key(self, values: Parameters) -> str:
-        """Of everything that decides how a trial ends."""
-        used = {"normalize": values.normalize.model_dump(), **values.training.origin}
-        if values.train.teacher != NO_TEACHER and (file := TEACHERS / values.train.teacher).exists():
-            used["teacher_sha256"] = sha256(file)
-        return hashlib.sha256(json.dumps([used, _code(values), self.identity]).encode()).hexdigest()[:16]
+
+def key(values: Parameters, data: dict[str, str]) -> str:
+    """Of everything that decides how a trial ends; `values` are those of `Resources.placed`."""
+    used = {"normalize": values.normalize.model_dump(), **values.training.origin}
+    if values.train.teacher != NO_TEACHER and (file := TEACHERS / values.train.teacher).exists():
+        used["teacher_sha256"] = sha256(file)
+    return hashlib.sha256(json.dumps([used, _code(values), data]).encode()).hexdigest()[:16]
 
 
 def _result(future: Any) -> dict[str, Any]:

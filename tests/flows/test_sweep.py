@@ -1,12 +1,18 @@
 """Sweeps through a real Ray, on a tenth of the real MNIST, with trials that diverge and that are killed."""
 
+import contextlib
 import csv
 import json
 import os
+import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +25,8 @@ from ruamel.yaml import YAML
 from tests.flows.output import own_tracebacks
 from tests.patience import PATIENCE, until
 from digits.common.files import files_below
-from flows.trials import Resources
+from digits.parameters.schema import Parameters, read
+from flows.trials import Resources, key
 from tests.project import ROOT, Project, copy_project
 from tests.small import make_small
 
@@ -38,6 +45,15 @@ values = read(sys.argv[2], {"normalize.validation_size": 100, "train.epochs": 1}
 images = numpy.zeros((300, 28, 28), "uint8")
 data = Dataset(images, numpy.zeros(300, "uint8"))
 print(stages.trial.run(values.training, values.normalize, data)["status"])
+"""
+PROBE = """
+import json, os, sys
+from flows.trials import Resources
+address = sys.argv[1] if sys.argv[1:] else None
+options = Resources(address).task_runner.init_kwargs
+import ray
+ray.init(**{"address": address, **options})
+print(json.dumps(ray.get(ray.remote(num_gpus=0)(lambda: dict(os.environ)).remote())))
 """
 Rows = list[dict[str, str]]
 
@@ -134,6 +150,73 @@ def test_what_is_sent_to_a_cluster_is_enough_for_a_trial_and_no_more(
         text=True,
     )
     assert done.stdout == "completed\n"
+
+
+@pytest.fixture
+def cluster(project: Project) -> Generator[str]:
+    """The address of a Ray that others have started, with a GPU in its environment, in an empty folder."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # In a folder of its own, so that no other Ray of this machine finds it, and with a token of its own.
+    folder = Path(tempfile.mkdtemp(prefix="ray"))  # with a short name, for Ray makes sockets in it
+    options = f"--head --block --node-ip-address=127.0.0.1 --port={port} --num-cpus=2 --temp-dir={folder}"
+    limits = "--include-dashboard=false --disable-usage-stats --object-store-memory=100000000"
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "ray.scripts.scripts", "start", *options.split(), *limits.split()],
+        cwd=folder,
+        env=project.env | token | {"CUDA_VISIBLE_DEVICES": "0"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert any("Ray runtime started" in line for line in process.stdout)
+        project.env |= token
+        yield f"127.0.0.1:{port}"
+        for name in token:
+            del project.env[name]
+        own = psutil.Process(process.pid)
+        for one in [*own.children(recursive=True), own]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+    shutil.rmtree(folder)
+
+
+def test_trials_run_on_a_cluster(project: Project, cluster: str) -> None:
+    plan(project, "there", SOUND, seeds=[1])
+    sweep(project, "there", "--address", cluster)
+    assert [row["status"] for row in table(project, "there")] == ["completed"] * 3
+    found = project.run(sys.executable, "-c", PROBE, cluster).stdout.splitlines()[-1]
+    assert json.loads(found)["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_a_trial_here_sees_no_gpu_where_it_takes_none_and_no_other_ray(project: Project) -> None:
+    others = ("CUDA_VISIBLE_DEVICES=0", "RAY_ADDRESS=127.0.0.1:9")
+    found = project.run("env", *others, sys.executable, "-c", PROBE).stdout.splitlines()[-1]
+    assert json.loads(found)["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_the_device_that_a_trial_trains_on_is_part_of_its_key() -> None:
+    def placed(device: str, gpus: float) -> Parameters:
+        return Resources(gpus=gpus).placed(read(ROOT / "params.yaml", {"train.device": device}))
+
+    devices = {(d, gpus): placed(d, gpus).train.device for d in ("auto", "cpu") for gpus in (0, 0.1)}
+    assert devices == {("auto", 0): "cpu", ("auto", 0.1): "cuda", ("cpu", 0): "cpu", ("cpu", 0.1): "cpu"}
+    assert placed("cuda", 1).train.device == "cuda"
+    on_cpu = {key(placed(*asked), {}) for asked in (("auto", 0), ("cpu", 0), ("cpu", 1))}
+    on_cuda = {key(placed(*asked), {}) for asked in (("auto", 1), ("cuda", 1))}
+    assert (len(on_cpu), len(on_cuda)) == (1, 1)
+    assert on_cpu != on_cuda
+
+
+def test_a_gpu_that_no_trial_takes_is_told_before_any_work(project: Project) -> None:
+    plan(project, "gpu", {"name": "gpu", "set": {"train.device": "cuda"}})
+    failed = project.run(sys.executable, "-m", "flows.sweep", "gpu", check=False)
+    assert failed.returncode == 2
+    assert failed.stdout == (
+        "error: train.device is 'cuda', but a trial takes 0 GPUs; give --gpus-per-trial, or set auto or cpu\n"
+    )
 
 
 def test_faults_are_rows_and_the_others_as_if_there_were_none(project: Project) -> None:
