@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,11 @@ from ray._private import ray_constants
 from ray._private.runtime_env import packaging
 from ruamel.yaml import YAML
 
-from tests.flows.output import own_tracebacks
-from tests.patience import PATIENCE, until
 from digits.common.files import files_below
 from digits.parameters.schema import Parameters, read
 from flows.trials import Resources, key
+from tests.flows.output import own_tracebacks
+from tests.patience import PATIENCE, until
 from tests.project import ROOT, Project, copy_project
 from tests.small import make_small
 
