@@ -94,10 +94,9 @@ def _fill(scratch: Path, root: Path, model: ModelArtifact, lock: dict[str, Any])
     metrics, parity = read_json(scratch / METRICS.name), read_json(scratch / PARITY.name)
     if parity.get("passed") is not True or parity.get("accuracy_runtime") != metrics.get("accuracy"):
         raise WorkspaceError(f"{PARITY} does not prove this model; nothing is published")
-    parameters = {name: _of_file(stage, "params.yaml") for name, stage in lock.items() if name != CHECK}
-    versions = {
-        k: v for name, stage in lock.items() if name != CHECK for k, v in _of_file(stage, VERSIONS).items()
-    }
+    made = {name: stage for name, stage in lock.items() if name != CHECK}
+    parameters = {name: _of_file(stage, "params.yaml") for name, stage in made.items()}
+    versions = {k: v for stage in made.values() for k, v in _of_file(stage, VERSIONS).items()}
     (scratch / "parameters.json").write_text(json.dumps(parameters, indent=2) + "\n")
     shutil.copy(root / "dvc.lock", scratch)
     hashes = {path.name: _digest(path, "sha256") for path in sorted(scratch.iterdir())}

@@ -13,10 +13,8 @@ from dvc.exceptions import DvcException  # type: ignore[import-untyped]
 from dvc.repo import Repo  # type: ignore[import-untyped]
 
 from digits.common import locking
+from digits.common.stage import BRING_BACK
 from flows.workspace import LOCK, Workspace, WorkspaceError
-
-COMMAND = "make restore"
-"""What a user types."""
 
 
 class Restored(NamedTuple):
@@ -57,7 +55,7 @@ def advice(root: Path, stage: str) -> tuple[str, ...]:
         with Repo(str(root)) as repo:
             outs = [out for found in repo.stage.collect(stage) for out in found.outs]
             if any(out.hash_info and out.workspace_status() for out in outs):
-                return (f"`{COMMAND}` puts the outputs of before back",)
+                return (BRING_BACK,)
     except (DvcException, OSError):  # then the stage has failed for this, and said so
         pass
     return ()

@@ -48,7 +48,7 @@ def main(values: Report) -> None:
         ],
         parity=json.loads((REPORTS / "parity.json").read_text()),
     )
-    with scratch_folder(PAGE.with_name(".page.part")) as scratch:
+    with scratch_folder(PAGE) as scratch:
         built = scratch / PAGE.name
         copy_folder(SOURCES, built)
         (built / "report.json").write_text(report, encoding="utf-8")

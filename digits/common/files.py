@@ -32,12 +32,12 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """An empty folder beside `path`, `.NAME.part`, under a longer name that no other call has.
+    """An empty folder beside `path`, under a name that no other call has.
 
     It is gone after the block; what killed processes left there goes first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _own_folder(path.parent, path.name.removeprefix(".").removesuffix(".part")) as folder:
+    with _own_folder(path.parent, path.name) as folder:
         yield folder
 
 

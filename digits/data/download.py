@@ -57,7 +57,7 @@ def download(
         return
     causes = []
     # Beside the folder, so that even a killed download leaves nothing in it.
-    with scratch_folder(folder.with_name(f".{folder.name}.part")) as scratch:
+    with scratch_folder(folder) as scratch:
         for mirror in mirrors:
             try:
                 _take_all(missing, _open(mirror, attempts, timeout), scratch, folder, mirror, log)

@@ -56,7 +56,7 @@ def test_a_file_may_be_read_by_all_whatever_wrote_it(tmp_path: Path) -> None:
 KILLED = """
 import os, pathlib, sys
 from digits.common.files import replacing, scratch_folder
-with scratch_folder(pathlib.Path(".folder.part")) as folder, replacing(pathlib.Path("file[1]")) as temporary:
+with scratch_folder(pathlib.Path("folder")) as folder, replacing(pathlib.Path("file[1]")) as temporary:
     temporary.with_name("other").write_text("half of it")
     os.replace(temporary.with_name("other"), temporary) # as libraries do
     (folder / "something").touch()
@@ -67,7 +67,7 @@ with scratch_folder(pathlib.Path(".folder.part")) as folder, replacing(pathlib.P
 
 
 def use_both(folder: Path) -> None:
-    with scratch_folder(folder / ".folder.part"), replacing(folder / "file[1]") as temporary:
+    with scratch_folder(folder / "folder"), replacing(folder / "file[1]") as temporary:
         temporary.write_text("whole")
 
 
@@ -92,7 +92,7 @@ def test_what_a_writer_left_goes_when_it_is_dead_and_no_sooner(tmp_path: Path) -
 
 
 def test_a_mistake_within_the_block_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), scratch_folder(tmp_path / ".scratch.part") as folder:
+    with pytest.raises(FileNotFoundError), scratch_folder(tmp_path / "scratch") as folder:
         (folder / "nothing").read_bytes()
 
 
@@ -100,7 +100,7 @@ def test_a_scratch_folder_is_empty_and_nobody_elses_and_gone_afterwards(tmp_path
     left = tmp_path / ".scratch.part"
     left.mkdir()
     (left / "left by a killed process").touch()
-    with scratch_folder(left) as first, scratch_folder(left) as second:
+    with scratch_folder(tmp_path / "scratch") as first, scratch_folder(tmp_path / "scratch") as second:
         assert not left.exists()
         assert first != second
         assert list(first.iterdir()) == list(second.iterdir()) == []

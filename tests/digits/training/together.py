@@ -1,4 +1,4 @@
-"""What each process of tests/digits/test_distributed.py runs: all trainings of a JSON file, one by one."""
+"""What each process of test_distributed.py runs: all trainings of a JSON file, one by one."""
 
 import json
 import sys
