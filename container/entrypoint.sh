@@ -18,13 +18,24 @@ remove_unchanged() {
   if [ -e .dvc/image.sums ]; then
     sha256sum --check .dvc/image.sums 2>/dev/null | sed -n 's/: OK$//p' | xargs -r -d '\n' rm -f --
   elif [ -s .dvc/image ]; then
-    rm -rf container digits flows stages web .dvcignore dvc.yaml prefect.toml prefect.yaml requirements*.lock
+    put_aside container digits flows stages web .dvcignore dvc.yaml prefect.toml prefect.yaml requirements*.lock
   fi
+}
+
+put_aside() { # PATHS; nobody can tell what of them the user has changed, and they must not stay beside newer code
+  number=1
+  while [ -e ".dvc/tmp/older-image.$number" ]; do number=$((number + 1)); done
+  aside=.dvc/tmp/older-image.$number
+  mkdir "$aside"
+  for path in "$@"; do
+    [ ! -e "$path" ] || mv "$path" "$aside"
+  done
+  echo "code of an older image, with all that was changed or added in it, is in $aside now" >&2
 }
 
 bring() { # FILE
   case $1 in
-    .dvc/config | versions.yaml) ;; # of the image, whatever was here
+    versions.yaml) ;; # of the image, whatever was here
     *) if [ -e "$1" ]; then
       cmp -s "$app/$1" "$1" || [ "$1" = dvc.lock ] || {
         copy "$1" "$1.new"

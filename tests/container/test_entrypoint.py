@@ -113,17 +113,42 @@ def test_versions_are_those_of_the_image_in_any_case(workspace: Path, new: Path)
     assert content(workspace)["versions.yaml"] == NEW["versions.yaml"]
 
 
+def test_a_remote_that_was_added_stays(workspace: Path, new: Path) -> None:
+    own = "no_scm = true\nremote = s3://bucket\n"
+    (workspace / ".dvc/config").write_text(own)
+    assert start(new, workspace) == (
+        ".dvc/config has been changed here and stays; that of the image is .dvc/config.new\n"
+    )
+    assert content(workspace) == NEW | {".dvc/config": own, ".dvc/config.new": NEW[".dvc/config"]}
+
+
 def test_a_volume_of_an_image_without_a_list_keeps_its_parameters(workspace: Path, new: Path) -> None:
     (workspace / ".dvc/image.sums").unlink()
     own = {"params.yaml": "epochs: 7\n", "recipes/own.yaml": "own\n", "teachers/cnn.safetensors": "cnn"}
     own["dvc.lock"] = "of the runs here\n"
-    for name, text in own.items() | {("dvc.yaml", "stages: of old code\n"), ("prefect.yaml", "old\n")}:
+    older = {"dvc.yaml": "of old code\n", "prefect.yaml": "old\n", "digits/solvers/lion.py": "lion"}
+    for name, text in (own | older).items():
         (workspace / name).parent.mkdir(parents=True, exist_ok=True)
         (workspace / name).write_text(text)
     assert start(new, workspace) == (
+        "code of an older image, with all that was changed or added in it, is in .dvc/tmp/older-image.1 now\n"
         "params.yaml has been changed here and stays; that of the image is params.yaml.new\n"
     )
-    assert content(workspace) == NEW | own | {"params.yaml.new": NEW["params.yaml"]}
+    found = content(workspace)
+    before = {name: found.pop(name) for name in list(found) if name.startswith(".dvc/tmp/")}
+    assert before.pop(".dvc/tmp/older-image.1/digits/solvers/lion.py") == "lion"
+    assert before.pop(".dvc/tmp/older-image.1/prefect.yaml") == "old\n"
+    assert found == NEW | own | {"params.yaml.new": NEW["params.yaml"]}
+
+
+def test_code_of_older_images_is_put_where_nothing_is(workspace: Path, new: Path) -> None:
+    for text in ("first", "second"):
+        (workspace / "digits/solvers/lion.py").write_text(text)
+        (workspace / ".dvc/image").write_text("of an image without a list")
+        (workspace / ".dvc/image.sums").unlink()
+        start(new, workspace)
+    kept = [workspace / f".dvc/tmp/older-image.{number}/digits/solvers/lion.py" for number in (1, 2)]
+    assert [path.read_text() for path in kept] == ["first", "second"]
 
 
 def test_a_checkout_that_is_mounted_stays_as_it_is(tmp_path: Path, new: Path) -> None:
