@@ -76,11 +76,13 @@ def _publish(root: Path, model: ModelArtifact, log: Callable[[str], None]) -> Re
         is_new = not (root / RELEASE).exists() or os.readlink(root / RELEASE) != f"{RELEASES.name}/{name}"
         if is_new:
             _put(root, scratch, name)
-            _remove_old(root, name, log)
         found = Published(name, metrics["accuracy"])
         if before is None or found.accuracy > before.accuracy:
             with replacing(root / BEST) as temporary:
                 temporary.write_text(json.dumps(found._asdict()) + "\n")
+        if is_new:  # last: whatever has failed before, nothing is published
+            os.replace(_link_to(root, name), root / RELEASE)
+            _remove_old(root, name, log)
         log(f"release {name}: {'published' if is_new else 'is the one published already'}")
         return Release(name, found.accuracy, before, is_new)
     finally:
@@ -129,9 +131,12 @@ def _put(root: Path, scratch: Path, name: str) -> None:
         os.utime(folder)
     else:
         os.replace(scratch, folder)
+
+
+def _link_to(root: Path, name: str) -> Path:
     link = root / RELEASES / f".{name}.part"
     link.symlink_to(f"{RELEASES.name}/{name}")
-    os.replace(link, root / RELEASE)
+    return link
 
 
 def _remove_old(root: Path, name: str, log: Callable[[str], None]) -> None:

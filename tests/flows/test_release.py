@@ -207,6 +207,22 @@ def test_a_full_disk_is_told_in_a_line_and_the_release_before_stays(workspace: W
     assert accuracy(Path("models/release")) == 0.95
 
 
+def test_where_the_note_of_the_best_cannot_be_written_nothing_is_published(workspace: Workspace) -> None:
+    first = publish(workspace)
+    (workspace.root / release.BEST).unlink()
+    (workspace.root / release.BEST).mkdir()
+    Path("accuracy").write_text("0.96")
+    run_stages(workspace)
+    with pytest.raises(WorkspaceError, match="nothing is published"):
+        publish(workspace)
+    assert accuracy(Path("models/release")) == 0.95, "what is said is so"
+    (workspace.root / release.BEST).rmdir()
+    second = publish(workspace)
+    assert second.is_new
+    assert second.best_before == release.Published(first.name, 0.95)
+    assert accuracy(Path("models/release")) == 0.96
+
+
 def test_the_card_and_the_parameters_are_of_the_stages_that_made_something(workspace: Workspace) -> None:
     """The first stage depends on every value, used or not."""
     checked = {"params.yaml": {"web_runtime": 1}, "versions.yaml": {"openvino": "1"}}
