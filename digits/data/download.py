@@ -103,16 +103,12 @@ def _keep(files: Sequence[RawFile], folder: Path, kept: Path | None) -> None:
 
 def _link(source: Path, target: Path) -> None:
     """Let `target` be the same file, or a copy where the file system knows no links."""
-    temporary = target.with_name(f".{target.name}.part")
-    temporary.unlink(missing_ok=True)
-    try:
+    with scratch_folder(target.parent) as scratch:  # beside it, as above
         try:
-            os.link(source, temporary)
+            os.link(source, scratch / target.name)
         except OSError:
-            shutil.copyfile(source, temporary)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+            shutil.copyfile(source, scratch / target.name)
+        os.replace(scratch / target.name, target)
 
 
 def _fault(path: Path, file: RawFile) -> str | None:

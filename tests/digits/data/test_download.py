@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import random
 import shutil
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from digits.data import download as download_module
 from digits.data import mirrors
 from digits.data.download import DownloadError, RawFile, download
 from digits.data.mnist import RAW_FILES
@@ -298,6 +300,23 @@ def test_a_kept_file_that_has_changed_is_fetched_again(
         shutil.rmtree(folder)
         download([start(Server(PACKED))], folder, files=FILES, kept=kept)
     assert hashlib.sha256((kept / FILES[0].sha256).read_bytes()).hexdigest() == FILES[0].sha256
+
+
+def test_two_may_keep_one_file_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = tmp_path / "source", tmp_path / "kept/images"
+    source.write_bytes(CONTENT["images"])
+    target.parent.mkdir()
+
+    def meanwhile(*paths: Path) -> None:
+        monkeypatch.undo()
+        os.link(*paths)
+        assert list(target.parent.iterdir()) == [], "no folder of data ever has a half of a file in it"
+        download_module._link(source, target)
+
+    monkeypatch.setattr(os, "link", meanwhile)
+    download_module._link(source, target)
+    assert target.read_bytes() == CONTENT["images"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "source"]
 
 
 @pytest.mark.parametrize("stated", ["chunked", "-5", "9" * 5000])
