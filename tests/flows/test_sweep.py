@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,43 +16,18 @@ from typing import Any
 
 import psutil
 import pytest
-from ray._private import ray_constants
-from ray._private.runtime_env import packaging
 from ruamel.yaml import YAML
 
-from digits.common.files import files_below
-from digits.parameters.schema import Parameters, read
-from flows.trials import Resources, key
 from tests.flows.output import own_tracebacks
+from tests.flows.test_trials import PROBE
 from tests.patience import PATIENCE, until
-from tests.project import ROOT, Project, copy_project
+from tests.project import Project, copy_project
+from tests.shared import free_port
 from tests.small import make_small
 
 SOUND = {"name": "sgd", "over": {"solvers.sgd.lr": [0.05, 0.1]}}
 DIVERGING = {"name": "diverging", "set": {"solvers.sgd.lr": 1e30}}
 LONG = {"name": "long", "set": {"train.epochs": 1_000_000}}
-TRIAL_ELSEWHERE = """
-import sys
-sys.path.insert(0, sys.argv[1])
-import numpy, flows.trials, stages.trial
-from digits.data.datasets import Dataset
-from digits.parameters.schema import read
-ours = [m.__file__ for name, m in sys.modules.items() if name.split(".")[0] in ("digits", "stages", "flows")]
-assert all(file.startswith(sys.argv[1]) for file in ours), ours
-values = read(sys.argv[2], {"normalize.validation_size": 100, "train.epochs": 1})
-images = numpy.zeros((300, 28, 28), "uint8")
-data = Dataset(images, numpy.zeros(300, "uint8"))
-print(stages.trial.run(values.training, values.normalize, data)["status"])
-"""
-PROBE = """
-import json, os, sys
-from flows.trials import Resources
-address = sys.argv[1] if sys.argv[1:] else None
-options = Resources(address).task_runner.init_kwargs
-import ray
-ray.init(**{"address": address, **options})
-print(json.dumps(ray.get(ray.remote(num_gpus=0)(lambda: dict(os.environ)).remote())))
-"""
 Rows = list[dict[str, str]]
 
 
@@ -72,6 +46,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, raw_data: Path) -> Project
 
 def plan(project: Project, name: str, *configurations: dict[str, Any], **changes: Any) -> None:
     fixed = {"normalize.validation_size": 1000, "train.epochs": 2, "models.mlp.hidden_sizes": [16]}
+    fixed |= {"train.solver": "sgd"}  # whatever another test has written back
     content = {"about": "for a test", "fixed": fixed, "configurations": [*configurations], "seeds": [1, 2]}
     YAML().dump({**content, **changes}, project.folder / f"sweeps/{name}.yaml")
 
@@ -102,68 +77,19 @@ def listening(process: psutil.Process) -> list[str]:
     return [c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN]
 
 
-def sent_to_a_cluster(folder: Path, target: Path) -> None:
-    """What Ray makes on another machine of `folder`, by its own packager."""
-    options = Resources("ray://head:10001").task_runner.init_kwargs["runtime_env"]
-    packaging.create_package(
-        str(folder / options["working_dir"]),
-        target.with_suffix(".zip"),
-        include_gitignore=os.environ.get(ray_constants.RAY_RUNTIME_ENV_IGNORE_GITIGNORE, "0") != "1",
-        excludes=[*ray_constants.get_runtime_env_default_excludes(), *options["excludes"]],
-    )
-    packaging.unzip_package(
-        str(target.with_suffix(".zip")), str(target), remove_top_level_directory=False, unlink_zip=False
-    )
-
-
-def test_what_is_sent_to_a_cluster_is_enough_for_a_trial_and_no_more(
-    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RAY_RUNTIME_ENV_IGNORE_GITIGNORE", "0")
-    folder = tmp_path / "project"
-    names = ["digits", "stages", "flows", "teachers", "models", "data", "sweeps", "web", ".dvc", ".git"]
-    for name in names:
-        shutil.copytree(project.folder / name, folder / name, symlinks=True)
-    for name in ("params.yaml", "prefect.toml", ".gitignore"):
-        shutil.copy2(project.folder / name, folder / name)
-    for unwanted in (".env", "mlruns/1/log", "digits/node_modules/a/index.js", "digits/models/.#cnn.py"):
-        (folder / unwanted).parent.mkdir(parents=True, exist_ok=True)
-        (folder / unwanted).write_text("of nobody else's business")
-    (folder / "teachers/cnn.safetensors").write_text("kept by DVC, and so unknown to Git")
-    (folder / "teachers/.gitignore").write_text("/cnn.safetensors")
-    sent_to_a_cluster(folder, tmp_path / "sent")
-    sent = {str(p.relative_to(tmp_path / "sent")) for p in (tmp_path / "sent").rglob("*") if p.is_file()}
-    code = {
-        str(p.relative_to(folder))
-        for name in ("digits", "stages", "flows")
-        for p in files_below(folder / name)
-    }
-    teachers = {"teachers/none", "teachers/cnn.safetensors", "teachers/.gitignore"}
-    assert sent == code | teachers | {"prefect.toml"}
-    # Without the folders of the environment, of the tests, and of the project that it was made of.
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", TRIAL_ELSEWHERE, tmp_path / "sent", ROOT / "params.yaml"],
-        cwd=tmp_path,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert done.stdout == "completed\n"
-
-
 @pytest.fixture
 def cluster(project: Project) -> Generator[str]:
     """The address of a Ray that others have started, with a GPU in its environment, in an empty folder."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port, client, agent = free_port(), free_port(), free_port()
     # In a folder of its own, so that no other Ray of this machine finds it, and with a token of its own.
     folder = Path(tempfile.mkdtemp(prefix="ray"))  # with a short name, for Ray makes sockets in it
-    options = f"--head --block --node-ip-address=127.0.0.1 --port={port} --num-cpus=2 --temp-dir={folder}"
-    limits = "--include-dashboard=false --disable-usage-stats --object-store-memory=100000000"
+    options = f"--head --block --node-ip-address=127.0.0.1 --num-cpus=2 --temp-dir={folder} --port={port}"
+    ports = f"--ray-client-server-port={client} --dashboard-agent-listen-port={agent} --min-worker-port=0"
+    limits = "--max-worker-port=0 --include-dashboard=false --disable-usage-stats"
+    limits += " --object-store-memory=100000000"
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with subprocess.Popen(
-        [sys.executable, "-m", "ray.scripts.scripts", "start", *options.split(), *limits.split()],
+        [sys.executable, "-m", "ray.scripts.scripts", "start", *f"{options} {ports} {limits}".split()],
         cwd=folder,
         env=project.env | token | {"CUDA_VISIBLE_DEVICES": "0"},
         stdout=subprocess.PIPE,
@@ -172,14 +98,14 @@ def cluster(project: Project) -> Generator[str]:
         assert process.stdout is not None
         assert any("Ray runtime started" in line for line in process.stdout)
         project.env |= token
-        yield f"127.0.0.1:{port}"
+        yield f"ray://127.0.0.1:{client}"
         for name in token:
             del project.env[name]
         own = psutil.Process(process.pid)
         for one in [*own.children(recursive=True), own]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_trials_run_on_a_cluster(project: Project, cluster: str) -> None:
@@ -188,25 +114,6 @@ def test_trials_run_on_a_cluster(project: Project, cluster: str) -> None:
     assert [row["status"] for row in table(project, "there")] == ["completed"] * 3
     found = project.run(sys.executable, "-c", PROBE, cluster).stdout.splitlines()[-1]
     assert json.loads(found)["CUDA_VISIBLE_DEVICES"] == ""
-
-
-def test_a_trial_here_sees_no_gpu_where_it_takes_none_and_no_other_ray(project: Project) -> None:
-    others = ("CUDA_VISIBLE_DEVICES=0", "RAY_ADDRESS=127.0.0.1:9")
-    found = project.run("env", *others, sys.executable, "-c", PROBE).stdout.splitlines()[-1]
-    assert json.loads(found)["CUDA_VISIBLE_DEVICES"] == ""
-
-
-def test_the_device_that_a_trial_trains_on_is_part_of_its_key() -> None:
-    def placed(device: str, gpus: float) -> Parameters:
-        return Resources(gpus=gpus).placed(read(ROOT / "params.yaml", {"train.device": device}))
-
-    devices = {(d, gpus): placed(d, gpus).train.device for d in ("auto", "cpu") for gpus in (0, 0.1)}
-    assert devices == {("auto", 0): "cpu", ("auto", 0.1): "cuda", ("cpu", 0): "cpu", ("cpu", 0.1): "cpu"}
-    assert placed("cuda", 1).train.device == "cuda"
-    on_cpu = {key(placed(*asked), {}) for asked in (("auto", 0), ("cpu", 0), ("cpu", 1))}
-    on_cuda = {key(placed(*asked), {}) for asked in (("auto", 1), ("cuda", 1))}
-    assert (len(on_cpu), len(on_cuda)) == (1, 1)
-    assert on_cpu != on_cuda
 
 
 def test_a_gpu_that_no_trial_takes_is_told_before_any_work(project: Project) -> None:
@@ -270,6 +177,9 @@ def test_a_sweep_that_was_killed_goes_on_with_what_is_missing(project: Project) 
         assert process.stderr is not None
         assert any("[3/9]" in line for line in process.stderr)
         below = psutil.Process(process.pid).children(recursive=True)
+        agents = [
+            one for one in below if one.cmdline()[:1] in (["ray::DashboardAgent"], ["ray::RuntimeEnvAgent"])
+        ]
         os.kill(process.pid, signal.SIGKILL)
     ended = {path: path.stat().st_mtime_ns for path in project.folder.glob("sweeps/results/stopped/trials/*")}
     assert 3 <= len(ended) < 9
@@ -280,7 +190,13 @@ def test_a_sweep_that_was_killed_goes_on_with_what_is_missing(project: Project) 
     assert [row["status"] for row in rows] == ["completed"] * 9
     assert "9 of 9 trials ended in an earlier sweep" in sweep(project, "stopped")
     assert table(project, "stopped") == rows
-    assert psutil.wait_procs(below, timeout=PATIENCE)[1] == [], "nothing of Ray is left"
+    others = [one for one in below if one not in agents]
+    assert psutil.wait_procs(others, timeout=PATIENCE)[1] == [], "nothing of Ray is left"
+    # These notice it as soon, and then try for a minute to tell the server that is gone, too: Ray has no
+    # setting for that. Nobody need wait for them.
+    for agent in agents:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            agent.kill()
 
 
 def test_the_best_row_written_back_is_what_dvc_reproduces(project: Project) -> None:
@@ -303,6 +219,48 @@ def test_the_best_row_written_back_is_what_dvc_reproduces(project: Project) -> N
     last = list(csv.DictReader(project.text("reports/training.csv").splitlines()))[-1]
     for name in ("loss", "accuracy", "validation_loss", "validation_accuracy"):
         assert last[name] == rows[4][name]
+
+
+def test_a_point_with_a_failed_trial_is_not_written_back(project: Project) -> None:
+    rates = {"name": "sgd", "over": {"solvers.sgd.lr": [1e-5, 0.1]}}
+    plan(project, "partly", rates, DIVERGING, baseline="diverging")
+    sweep(project, "partly")
+    best = table(project, "partly", "summary")[0]
+    assert json.loads(best["chosen"]) == {"solvers.sgd.lr": 0.1}
+    worth = {
+        row["validation_accuracy"] for row in table(project, "partly") if row["chosen"] == best["chosen"]
+    }
+    for path in (project.folder / "sweeps/results/partly/trials").iterdir():
+        result = json.loads(path.read_text())
+        if result["curve"] and f"{result['curve'][-1]['validation_accuracy']:.6g}" in worth:
+            path.write_text(json.dumps(result | {"status": "diverged", "curve": [], "kept": None}))
+            break
+    output = sweep(project, "partly", "--write-best")
+    assert "6 of 6 trials ended in an earlier sweep" in output
+    assert "params.yaml has solvers.sgd.lr: 1e-05 now" in output
+    summary = table(project, "partly", "summary")
+    assert [row["failed"] for row in summary] == ["0", "1", "2"]
+    assert float(summary[1]["validation_accuracy"]) > float(summary[0]["validation_accuracy"])
+
+
+@pytest.mark.parametrize("tune_seeds", [[], [7]])
+def test_where_no_point_completed_its_trials_the_sweep_fails_and_writes_nothing(
+    project: Project, tune_seeds: list[int]
+) -> None:
+    over = {"over": {"solvers.sgd.lr": [1e30, 1e31]}} if tune_seeds else {}
+    plan(project, "hopeless", DIVERGING | over, baseline="diverging", tune_seeds=tune_seeds)
+    before = project.text("params.yaml")
+    failed = project.run(sys.executable, "-m", "flows.sweep", "hopeless", "--write-best", check=False)
+    assert failed.returncode == 1
+    assert failed.stdout.splitlines()[-1] == (
+        "error: no point has completed all its trials, so there is none to choose; "
+        "sweeps/results/hopeless/trials.csv says why"
+    )
+    assert not own_tracebacks(failed.stdout)
+    left_out = "diverging is left out: none of its choices completed all its trials"
+    assert (left_out in failed.stdout) == bool(tune_seeds)
+    assert [row["status"] for row in table(project, "hopeless")] == ["diverged"] * 2
+    assert project.text("params.yaml") == before
 
 
 def test_what_this_machine_has_not_and_a_silent_server_are_told_in_a_line(project: Project) -> None:
