@@ -1,6 +1,6 @@
 # `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline restore report web runtimes verify-all small-models image server deploy worker up down \
+.PHONY: help setup pipeline plan restore report web runtimes verify-all small-models image server deploy worker up down \
   test test-quick bench sweep recipe-table lock format clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -30,6 +30,9 @@ setup: $(INSTALLED) ## Create .venv from the lock file (VARIANT=cpu: without CUD
 
 pipeline: setup ## Run the whole job: download, train, evaluate, export, verify, report (RECIPE=name: with its values)
 	.venv/bin/python -m flows $(if $(RECIPE),--recipe $(RECIPE)) $(ARGS)
+
+plan: setup ## Say which stages would run, be restored or stay, and why, and run none
+	@python -m prefect_dvc plan $(ARGS)
 
 restore: setup ## Put back the outputs that a stage which failed has removed, as dvc.lock records them
 	.venv/bin/python -m flows.restore

@@ -18,7 +18,7 @@ remove_unchanged() {
   if [ -e .dvc/image.sums ]; then
     sha256sum --check .dvc/image.sums 2>/dev/null | sed -n 's/: OK$//p' | xargs -r -d '\n' rm -f --
   elif [ -s .dvc/image ]; then
-    put_aside container digits flows stages web .dvcignore dvc.yaml prefect.toml prefect.yaml requirements*.lock
+    put_aside container digits flows prefect_dvc stages web .dvcignore dvc.yaml prefect.toml prefect.yaml requirements*.lock
   fi
 }
 

@@ -3,8 +3,8 @@
 import os
 import sys
 
-from flows.server import EmbeddedServer
-from flows.settings import server_is_configured
+from prefect_dvc.server import EmbeddedServer
+from prefect_dvc.settings import server_is_configured
 
 EMBEDDED: EmbeddedServer | None = None
 if __name__ == "__main__" and not {"-h", "--help"} & set(sys.argv) and not server_is_configured():
@@ -21,11 +21,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from digits.common.parameters_file import ParameterError
-from flows.command import Parser, run
 from flows.pipeline import pipeline
 from flows.request import RequestError, check, containers, with_recipe
 from flows.summary import summary
-from flows.workspace import Workspace, WorkspaceError
+from flows.workspace import workspace_of
+from prefect_dvc.command import Parser, run
+from prefect_dvc.project import ProjectError
 
 
 def _override(text: str) -> tuple[str, object]:
@@ -54,6 +55,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="change params.yaml, such as train.epochs=1; may be repeated",
     )
     parser.add_argument("--recipe", help="write its values into params.yaml; a name in recipes/")
+    parser.add_argument("--jobs", type=int, metavar="NUMBER", help="of stages at once; as many as cores")
+    parser.add_argument(
+        "--on-failure",
+        choices=["stop", "skip-dependents"],
+        default="stop",
+        help="go on with stages that do not depend on the one that failed",
+    )
     parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="for each stage")
     parser.add_argument("--runner", choices=["process", "docker"], default="process", help="of stages")
     parser.add_argument("--image", default="digits:latest", help="with --runner docker")
@@ -69,18 +77,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments["overrides"] = dict(arguments["overrides"])
     try:
         limits = (arguments[name] for name in ("runner", "image", "memory", "cpus"))
-        workspace = Workspace(Path.cwd(), containers(*limits))
+        workspace = workspace_of(Path.cwd(), containers(*limits))
         workspace.mend(print)
-        overrides = with_recipe(workspace.root, arguments["recipe"], arguments["overrides"])
+        overrides = with_recipe(workspace.folder, arguments["recipe"], arguments["overrides"])
         check(workspace, arguments["stages"], overrides, arguments["time_limit"])
-    except (RequestError, WorkspaceError, ParameterError) as error:
+    except (RequestError, ProjectError, ParameterError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    with workspace.ahead():
+    with workspace.load_ahead():
         state = run(lambda: pipeline(**arguments, return_state=True), EMBEDDED)
     if isinstance(state, int):
         return state
-    print(f"\n{summary(state.result(), workspace.root)}")
+    print(f"\n{summary(state.result(), workspace.folder)}")
     return 0
 
 

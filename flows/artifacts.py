@@ -1,12 +1,15 @@
 """What a stage found out, shown in the Prefect UI next to its task."""
 
-import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from prefect_dvc.artifacts import publish_picture
+from prefect_dvc.project import Stage
+from prefect_dvc.workspace import Workspace
 
 METRICS = Path("reports/metrics.json")
 MISTAKES = Path("reports/mistakes.png")
@@ -24,14 +27,14 @@ PARITY_COLUMNS = (
 )
 
 
-def publish(stage: str, root: Path, not_before: float = 0.0) -> None:
+def publish(workspace: Workspace, stage: Stage, not_before: float = 0.0) -> None:
     """Publish the reports of `stage` as artifacts of the current run; those missing are left out.
 
     `not_before` is a time as in `Path.stat().st_mtime`; an older report belongs to another run, and is left
     out as well.
     """
-    for path, create in PUBLISHERS.get(stage, {}).items():
-        file = root / path
+    for path, create in PUBLISHERS.get(stage.name, {}).items():
+        file = workspace.folder / path
         if file.is_file() and file.stat().st_mtime >= not_before:
             create(file)
 
@@ -64,13 +67,6 @@ def _publish_metrics(file: Path) -> None:
         {"metric": _words(key), "value": value} for key, value in read_json(file).items() if _is_scalar(value)
     ]
     create_table_artifact(table, key="metrics", description="Of the model on the test images")
-
-
-def publish_picture(file: Path, key: str, description: str) -> None:
-    """Publish a PNG file as an artifact of the current run."""
-    # A browser cannot read this machine's files, and the newer UI cleans data addresses out of Markdown.
-    address = "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode("ascii")
-    create_image_artifact(address, key=key, description=description)
 
 
 def _publish_mistakes(file: Path) -> None:

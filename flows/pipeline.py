@@ -10,13 +10,21 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from digits.common.parameters_file import ParameterError
+from digits.common.stage import BRING_BACK
 from digits.parameters import schema as parameters
-from flows import events, tasks
+from flows import events
+from flows.artifacts import publish as publish_reports
 from flows.release import Release
+from flows.release import publish as publish_release
 from flows.request import RequestError, check, containers, secret, with_recipe
 from flows.run_records import recorded, settle
-from flows.transcript import StageResult
-from flows.workspace import Workspace, WorkspaceError
+from flows.workspace import ModelArtifact, model_of, workspace_of
+from prefect_dvc.flow import fetched, pushed, skipped
+from prefect_dvc.project import ProjectError, Stage
+from prefect_dvc.runs import run_stages
+from prefect_dvc.schedule import OnFailure
+from prefect_dvc.tasks import How, dvc_task
+from prefect_dvc.workspace import Workspace
 
 
 @flow(
@@ -38,15 +46,17 @@ def pipeline(
     remote: bool = True,
     credentials: str | None = None,
     accuracy_drop: Annotated[float, Field(ge=0, le=1)] = 0.005,
+    jobs: Annotated[int, Field(gt=0)] | None = None,
+    on_failure: OnFailure = "stop",
 ) -> State[Any]:
-    """Run the stages of the current directory's `dvc.yaml` that are not up to date, one after the other.
+    """Run the stages of the current directory's `dvc.yaml` that are not up to date.
 
     Args:
         stages: which of them, all if not given. Earlier stages are then taken as they are.
         force: run them in any case.
         overrides: dotted keys of `params.yaml` and new values, written into it as `dvc exp run -S` does.
         recipe: a file in `recipes/`, by its name, whose values are written likewise, before the overrides.
-        time_limit: seconds for each stage.
+        time_limit: seconds for the command of each stage.
         runner: `docker` gives each stage a container of its own.
         image: of these containers.
         memory: that each of them may use, such as `4g`.
@@ -55,62 +65,63 @@ def pipeline(
         credentials: the Prefect Secret block with the remote's environment variables, a JSON object; if not
             given, they are those of this process.
         accuracy_drop: an event tells when the accuracy is this much lower than that of the best release.
+        jobs: how many stages may work at once; if not given, as many as there are cores.
+        on_failure: `stop`, or `skip-dependents` to go on with what does not depend on the failed stage.
     """
     log, root = get_run_logger().info, Path.cwd()
     try:
         overrides = with_recipe(root, recipe, overrides or {})
         with recorded(root, flow_run.id if deployment.id else None):
-            workspace = Workspace(root, containers(runner, image, memory, cpus), tell=log)
+            workspace = workspace_of(root, containers(runner, image, memory, cpus), log)
             with workspace.lock(log):
                 settle(root, log)
                 selected = check(workspace, stages, overrides, time_limit)
                 for key, value in parameters.write(root / "params.yaml", overrides).items():
                     log(f"params.yaml has {key}: {value} now")
-                remote = remote and workspace.remote() is not None
+                remote = remote and workspace.project.remote() is not None
                 workspace.credentials = secret(credentials if remote else None)
-                return _run_all(workspace, selected, force, time_limit, remote, accuracy_drop)
-    except (RequestError, WorkspaceError, ParameterError) as error:
+                how = How(force, time_limit, publish_reports, BRING_BACK)
+                return _run_all(workspace, selected, how, jobs, on_failure, remote, accuracy_drop)
+    except (RequestError, ProjectError, ParameterError) as error:
         return Failed(message=f"error: {error}")
 
 
 def _run_all(
     workspace: Workspace,
-    stages: list[str],
-    force: bool,
-    time_limit: float | None,
+    stages: list[Stage],
+    how: How,
+    jobs: int | None,
+    on_failure: OnFailure,
     remote: bool,
     accuracy_drop: float,
 ) -> State[Any]:
-    if remote and not force and workspace.stale(stages):
-        workspace.pull = True
-        fetched: Any = tasks.fetch(workspace, return_state=True)
-        if not fetched.is_completed():
-            workspace.pull = False
-            get_run_logger().warning("Going on without the remote. %s", fetched.message)
-    results: list[StageResult] = []
-    for stage in stages:
-        run = tasks.run_stage.with_options(name=stage, task_run_name=stage)
-        state: Any = run(workspace, stage, force, time_limit, return_state=True)
-        if not state.is_completed():
-            return Failed(message=state.message)
-        results.append(state.result())
-    stale = workspace.stale(stages)
-    if stale:
+    names = [stage.name for stage in stages]
+    model = model_of(workspace.project)
+    workspace.pull = remote and not how.force and fetched(workspace, names)
+    results, messages = run_stages(workspace, stages, how, jobs=jobs, on_failure=on_failure)
+    if messages:
+        return Failed(message="\n".join([*messages, *skipped(results)]))
+    if stale := workspace.project.stale(names):
         return Failed(message=f"error: changed while the pipeline ran: {', '.join(stale)}; run it again")
-    model = workspace.model()
-    if model and stages == workspace.stage_names():
-        state = tasks.release(workspace, model, return_state=True)
+    if model and stages == workspace.project.own:
+        state: Any = release(workspace, model, return_state=True)
         if not state.is_completed():
             return Failed(message=state.message)
         published: Release = state.result()
         best = published.best_before
         if best and published.is_new and published.accuracy < best.accuracy - accuracy_drop:
             events.accuracy_dropped(published, best, accuracy_drop)
-    if remote:
-        state = tasks.push(workspace, return_state=True)
-        if not state.is_completed():
-            return Failed(
-                message=f"{state.message}\nThe results are whole, but here alone; the next run pushes them."
-            )
+    if remote and (problem := pushed(workspace)):
+        return Failed(message=problem)
     message = ", ".join(f"{result.stage} {result.outcome}" for result in results)
     return Completed(message=message, data=results)
+
+
+@dvc_task(task_run_name="release")
+def release(workspace: Workspace, model: ModelArtifact) -> State[Any]:
+    """Publish `models/release/`."""
+    try:
+        published = publish_release(workspace.folder, model, get_run_logger().info)
+    except ProjectError as error:
+        return Failed(message=f"error: {error}")
+    return Completed(name="Published" if published.is_new else "Up to date", data=published)

@@ -18,7 +18,8 @@ from ruamel.yaml import YAML
 from digits.common.files import replacing
 from flows.artifacts import METRICS, PARITY, read_json
 from flows.model_card import model_card
-from flows.workspace import ModelArtifact, WorkspaceError
+from flows.workspace import ModelArtifact
+from prefect_dvc.project import ProjectError
 
 CHECK = "parameters"  # this stage depends on all values, also on those that nobody used
 VERSIONS = "versions.yaml"
@@ -53,18 +54,18 @@ def publish(root: Path, model: ModelArtifact, log: Callable[[str], None]) -> Rel
     """Publish the model and its reports as `dvc.lock` records them; the same files are the same release.
 
     Raises:
-        WorkspaceError: they are not what `dvc.lock` says, the proof does not hold, or the disk is full.
+        ProjectError: they are not what `dvc.lock` says, the proof does not hold, or the disk is full.
     """
     try:
         return _publish(root, model, log)
     except OSError as error:
         place = error.filename or root / RELEASES
-        raise WorkspaceError(f"{place}: {error.strerror or error}; nothing is published") from error
+        raise ProjectError(f"{place}: {error.strerror or error}; nothing is published") from error
 
 
 def _publish(root: Path, model: ModelArtifact, log: Callable[[str], None]) -> Release:
     if (root / RELEASE).exists() and not (root / RELEASE).is_symlink():
-        raise WorkspaceError(f"{RELEASE} is not the link that a release makes; move it away, and run again")
+        raise ProjectError(f"{RELEASE} is not the link that a release makes; move it away, and run again")
     lock = YAML(typ="safe").load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     scratch = root / RELEASES / f".{os.getpid()}.part"
     _remove_unfinished(root)
@@ -95,7 +96,7 @@ def _fill(scratch: Path, root: Path, model: ModelArtifact, lock: dict[str, Any])
         _copy(root / path, scratch / path.name, _recorded(lock, path))
     metrics, parity = read_json(scratch / METRICS.name), read_json(scratch / PARITY.name)
     if parity.get("passed") is not True or parity.get("accuracy_runtime") != metrics.get("accuracy"):
-        raise WorkspaceError(f"{PARITY} does not prove this model; nothing is published")
+        raise ProjectError(f"{PARITY} does not prove this model; nothing is published")
     made = {name: stage for name, stage in lock.items() if name != CHECK}
     parameters = {name: _of_file(stage, "params.yaml") for name, stage in made.items()}
     versions = {k: v for stage in made.values() for k, v in _of_file(stage, VERSIONS).items()}
@@ -158,9 +159,9 @@ def _copy(source: Path, target: Path, md5: str) -> None:
     try:
         shutil.copyfile(source, target)
     except OSError as error:
-        raise WorkspaceError(f"{source}: {error.strerror}; nothing is published") from error
+        raise ProjectError(f"{source}: {error.strerror}; nothing is published") from error
     if _digest(target, "md5") != md5:
-        raise WorkspaceError(f"{source} is not the file that dvc.lock names; nothing is published")
+        raise ProjectError(f"{source} is not the file that dvc.lock names; nothing is published")
 
 
 def _recorded(lock: dict[str, Any], path: Path) -> str:
@@ -169,7 +170,7 @@ def _recorded(lock: dict[str, Any], path: Path) -> str:
         for out in stage.get("outs", []):
             if out["path"] == str(path):
                 return str(out["md5"])
-    raise WorkspaceError(f"no stage has made {path}; nothing is published")
+    raise ProjectError(f"no stage has made {path}; nothing is published")
 
 
 def _digest(path: Path, algorithm: str) -> str:

@@ -8,10 +8,18 @@ from pydantic import ValidationError
 
 from digits.parameters import recipes
 from digits.parameters import schema as parameters
-from flows.workspace import Workspace
+from prefect_dvc.project import Stage
+from prefect_dvc.workspace import Workspace
 
 if TYPE_CHECKING:
-    from flows.runners.container import ContainerRunner
+    from prefect_dvc.runners.container import ContainerRunner
+
+NETWORK = frozenset({"download", "web_runtime"})
+"""The stages that need one."""
+GPU = frozenset({"train", "verify"})
+"""The stages that use one."""
+PASSED_ON = ("DIGITS_", "DVC_STAGE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "NPM_CONFIG_")
+"""What a stage may need of the environment: where the network's proxy and registries are."""
 
 
 class RequestError(ValueError):
@@ -23,23 +31,25 @@ def check(
     stages: Sequence[str] | None,
     overrides: Mapping[str, object],
     time_limit: float | None,
-) -> list[str]:
+) -> list[Stage]:
     """Check a request before any work; return the stages to run, in the order of `dvc.yaml`.
 
     Raises:
         RequestError: a stage is unknown, or the time limit is not positive.
-        WorkspaceError: `dvc.yaml` cannot be read.
+        ProjectError: `dvc.yaml` cannot be read.
         digits.parameters.ParameterError: `params.yaml` or an override is not valid.
     """
     if time_limit is not None and not 0 < time_limit < float("inf"):
         raise RequestError(f"the time limit is {time_limit:g}, but must be a positive number of seconds")
     # First, for DVC reads params.yaml with dvc.yaml, and says less of what is wrong in it.
-    parameters.read(workspace.root / "params.yaml", overrides)
-    names = workspace.stage_names()
+    parameters.read(workspace.folder / "params.yaml", overrides)
+    names = [stage.name for stage in workspace.project.own]
     unknown = [stage for stage in stages or [] if stage not in names]
     if unknown:
         raise RequestError(f"unknown stage {', '.join(unknown)}; there are {', '.join(names)}")
-    return [name for name in names if stages is None or name in stages]
+    if stages is None:
+        return workspace.project.own
+    return workspace.project.stages(stages, single_item=True) if stages else []
 
 
 def with_recipe(root: Path, recipe: str | None, overrides: Mapping[str, object]) -> dict[str, object]:
@@ -66,10 +76,18 @@ def containers(runner: str, image: str, memory: str | None, cpus: float | None) 
         if memory is not None or cpus is not None:
             raise RequestError("memory and cpus limit containers; they need the runner `docker`")
         return None
-    from flows.runners.container import ContainerError, ContainerRunner  # not for everyone
+    from prefect_dvc.runners.container import ContainerError, ContainerRunner  # not for everyone
 
     try:
-        chosen = ContainerRunner(image=image, memory=memory, cpus=cpus)
+        chosen = ContainerRunner(
+            image=image,
+            image_comes_by="`make image` builds it",
+            memory=memory,
+            cpus=cpus,
+            network=NETWORK,
+            gpus=GPU,
+            passed_on=PASSED_ON,
+        )
         chosen.check()
     except ValidationError as error:
         details = error.errors()[0]

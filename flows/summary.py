@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.artifacts import METRICS, MISTAKES, PARITY, read_json
-from flows.transcript import StageResult
+from prefect_dvc.transcript import StageResult
 
 FILES = {
     "model": Path("models/model.safetensors"),

@@ -3,8 +3,8 @@
 import os
 import sys
 
-from flows.server import EmbeddedServer
-from flows.settings import server_is_configured
+from prefect_dvc.server import EmbeddedServer
+from prefect_dvc.settings import server_is_configured
 
 EMBEDDED: EmbeddedServer | None = None
 if __name__ == "__main__" and not {"-h", "--help"} & set(sys.argv) and not server_is_configured():
@@ -29,10 +29,10 @@ from digits.sweeps import plan as sweep_plan
 from digits.sweeps import results as sweep_results
 from digits.sweeps.plan import Plan, PlanError, Point
 from digits.sweeps.results import Row, Summary
-from flows.artifacts import publish_picture
-from flows.command import Parser, run
 from flows.trials import RAW, Resources, trials
-from flows.workspace import Workspace
+from flows.workspace import workspace_of
+from prefect_dvc.artifacts import publish_picture
+from prefect_dvc.command import Parser, run
 
 PLANS = Path("sweeps")
 RESULTS = Path("sweeps/results")
@@ -107,7 +107,7 @@ def _report(plan: Plan, rows: Sequence[Row], summaries: Sequence[Summary], folde
 
 def _write(best: Point, seed: int, resources: Resources) -> None:
     log, root = get_run_logger().info, Path.cwd()
-    with Workspace(root).lock(log):
+    with workspace_of(root).lock(log):
         changed = parameters.write(root / "params.yaml", {**best.overrides, "train.seed": seed})
     for key, value in changed.items():
         log(f"params.yaml has {key}: {value} now")

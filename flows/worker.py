@@ -18,8 +18,8 @@ import httpx
 import psutil
 
 from flows.run_records import settle
+from prefect_dvc.lane import GUARD
 
-GUARD = Path(__file__).with_name("guard.py")
 STOP_SECONDS = 20.0  # for a run to end its stage
 
 

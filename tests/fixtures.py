@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, expect
 
 from benchmarks import page
 from digits.runtimes._browser import find_browser
-from flows.workspace import Workspace
+from flows.workspace import workspace_of
+from prefect_dvc.workspace import Workspace
 from tests.containers import engine_with_image
 from tests.patience import PATIENCE, until
 from tests.project import ROOT, MakeWorkspace, Project, copy_project, without_libraries
@@ -116,7 +117,7 @@ def make_workspace(
         }
         (root / "dvc.yaml").write_text(json.dumps({"stages": written}))  # JSON is YAML
         monkeypatch.chdir(root)
-        return Workspace(root)
+        return workspace_of(root)
 
     return make
 

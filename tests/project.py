@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
-from flows.workspace import Workspace
+from prefect_dvc.transcript import Log, StageResult
+from prefect_dvc.workspace import Workspace
 from tests import costly
 from tests.patience import PATIENCE
 
@@ -28,6 +30,12 @@ def without_libraries(folder: Path) -> str:
     for name in LIBRARIES:
         (folder / f"{name}.py").write_text(f"raise ImportError('a small project has no {name}')")
     return str(folder)
+
+
+def run_stage(workspace: Workspace, stage: str, log: Log, **how: Any) -> StageResult:
+    """Bring a stage of this name up to date, as `Workspace.run` does."""
+    (found,) = (each for each in workspace.project.own if each.name == stage)
+    return workspace.run(found, log, **how)
 
 
 class Project:

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows import guard
+from prefect_dvc import guard
 
 FOLDER = "DIGITS_TESTS_FOLDER"  # in the environment: a folder of the whole run, with this FIFO in it
 FIFO = "alive"

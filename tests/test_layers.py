@@ -1,4 +1,4 @@
-"""Who may know whom: flows → (child process) → stages → digits, and within digits one room the other."""
+"""Who may know whom: flows → prefect_dvc → (child process) → stages → digits, and which room the other."""
 
 import ast
 import subprocess
@@ -26,12 +26,13 @@ CHOICES = {"models", "losses", "solvers", "schedules"}
 ALLOWED = {
     "digits": {"digits"},
     "stages": {"stages", "digits"},
-    "flows": {"flows", "digits"},
+    "flows": {"flows", "prefect_dvc", "digits"},
+    "prefect_dvc": {"prefect_dvc"},
     "benchmarks": {"benchmarks", "digits"},
 }
 # What runs in processes of Ray, which are children, too.
 IN_CHILDREN = {"flows/trials.py": {"stages.trial"}}
-OURS = {"digits", "stages", "flows", "benchmarks", "tests"}
+OURS = {"digits", "stages", "flows", "prefect_dvc", "benchmarks", "tests"}
 
 
 def imports(file: Path) -> set[str]:

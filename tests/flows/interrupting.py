@@ -13,13 +13,12 @@ import psutil
 
 from digits.common import locking
 from digits.common.files import sha256
-from flows.workspace import LOCK
+from digits.common.workspace import LOCK
 from tests.patience import until
 from tests.project import Project
 
 CHANGES = {"normalize.validation_size": 100, "train.seed": 7}
 SET = [word for key, value in CHANGES.items() for word in ("--set", f"{key}={value}")]
-VICTIMS = {"flow": 0, "guard": 1, "dvc": 3, "stage": 4}
 
 
 @dataclass
@@ -88,12 +87,15 @@ def hashes(folder: Path, outputs: list[str]) -> dict[str, str]:
     return {name: sha256(folder / name) for name in outputs if (folder / name).exists()}
 
 
-def tree(pid: int) -> list[psutil.Process]:
-    """A flow, its guard, the server of DVC commands, the command at work, its stage: as many as there are."""
-    found = [psutil.Process(pid)]
-    while children := [child for child in found[-1].children() if "flows.server" not in child.cmdline()]:
-        found.append(children[0])
-    return found
+def processes(pid: int) -> dict[str, list[psutil.Process]]:
+    """Those of a flow: its guards, the DVC commands at work, their stages; of each as many as there are."""
+    flow = psutil.Process(pid)
+    guards = [child for child in flow.children() if any("guard.py" in word for word in child.cmdline())]
+    servers = [server for guard in guards for server in guard.children()]
+    # First what forks for the stages of a command, then the command.
+    pairs = [pair for server in servers if len(pair := server.children()) == 2]
+    stages = [stage for forks, _ in pairs for stage in forks.children()]
+    return {"flow": [flow], "guard": guards, "dvc": [command for _, command in pairs], "stage": stages}
 
 
 def kill(victim: str, pid: int, engine: docker.DockerClient | None, folder: Path) -> str:
@@ -111,19 +113,23 @@ def kill(victim: str, pid: int, engine: docker.DockerClient | None, folder: Path
 def _kill(victim: str, pid: int, engine: docker.DockerClient | None, folder: Path) -> str:
     if victim == "container":
         assert engine
-        label = {"label": f"digits.workspace={folder}"}
+        label = {"label": f"prefect-dvc.workspace={folder}"}
         for container in engine.containers.list(filters=label):
             container.kill()
-            return str(container.labels["digits.stage"])
+            return str(container.labels["prefect-dvc.stage"])
         return ""
-    chain = tree(pid)
+    found = processes(pid)
     if victim == "everything":
-        for member in chain:
-            member.kill()
-        return f"{len(chain)} processes"
-    if len(chain) <= VICTIMS[victim]:
+        family = [
+            found["flow"][0],
+            *(one for guard in found["guard"] for one in [guard, *guard.children(True)]),
+        ]
+        for one in family:
+            one.kill()
+        return f"{len(family)} processes"
+    if not found[victim]:
         return ""
-    chain[VICTIMS[victim]].kill()
+    found[victim][0].kill()
     return victim
 
 

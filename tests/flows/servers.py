@@ -15,7 +15,7 @@ import httpx
 import psutil
 from ruamel.yaml import YAML
 
-from flows import guard
+from prefect_dvc import guard
 from tests import costly
 from tests.patience import PATIENCE, until
 from tests.project import ROOT
@@ -44,7 +44,7 @@ def ask(url: str, body: dict[str, Any] | None = None) -> Any:
 def copy_flows(empty_project: Path, root: Path) -> Path:
     """Make `root` a project with this one's flows and no stages yet."""
     shutil.copytree(empty_project, root)
-    for folder in ("flows", "digits"):
+    for folder in ("flows", "prefect_dvc", "digits"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "prefect.toml", root)
     return root

@@ -13,12 +13,14 @@ from typing import Any
 import docker
 import pytest
 
-from flows.runners.container import ContainerError, ContainerRunner
-from flows.transcript import Outcome
-from flows.workspace import Workspace
+from flows.request import GPU, RequestError, containers
+from flows.workspace import workspace_of
+from prefect_dvc.runners.container import ContainerError, ContainerRunner
+from prefect_dvc.transcript import Outcome
+from prefect_dvc.workspace import Workspace
 from tests.containers import IMAGE
 from tests.patience import limited, until
-from tests.project import ROOT, MakeWorkspace
+from tests.project import ROOT, MakeWorkspace, run_stage
 
 LOOK = """
 import json, os
@@ -53,16 +55,16 @@ def ignore(line: str) -> None:
 def contain(make_workspace: MakeWorkspace) -> Callable[..., Workspace]:
     """A workspace whose stages are these commands, each in a container with these limits."""
 
-    def contain(stages: dict[str, object], **limits: object) -> Workspace:
-        root = make_workspace(stages).root
-        return Workspace(root, ContainerRunner.model_validate({"image": IMAGE, **limits}))
+    def contain(stages: dict[str, object], **limits: Any) -> Workspace:
+        root = make_workspace(stages).folder
+        return workspace_of(root, containers("docker", IMAGE, limits.get("memory"), limits.get("cpus")))
 
     return contain
 
 
 def nothing_is_left(engine: docker.DockerClient, workspace: Workspace) -> None:
     """Wait until no container of this workspace is left; those that end by themselves take a while."""
-    filters = {"label": f"digits.workspace={workspace.root}"}
+    filters = {"label": f"prefect-dvc.workspace={workspace.folder}"}
     listed = partial(engine.containers.list, all=True, filters=filters, ignore_removed=True)
     until(lambda: not listed(), lambda: f"containers are left: {listed()}")
 
@@ -76,12 +78,12 @@ def test_a_stage_sees_its_workspace_and_little_else(
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     workspace = contain({stage: "python -m look"}, memory="300m", cpus=0.5)
-    (workspace.root / "look.py").write_text(LOOK)
+    (workspace.folder / "look.py").write_text(LOOK)
     lines: list[str] = []
-    assert workspace.run(stage, lines.append).outcome is Outcome.RAN
+    assert run_stage(workspace, stage, lines.append).outcome is Outcome.RAN
     facts = json.loads(lines[-1])
     assert facts["uid"] == os.getuid()
-    assert facts["folder"] == str(workspace.root)
+    assert facts["folder"] == str(workspace.folder)
     assert [name for name in facts["networks"] if name.startswith("eth")] == (
         ["eth0"] if stage == "download" else []
     )
@@ -89,7 +91,7 @@ def test_a_stage_sees_its_workspace_and_little_else(
     assert int(facts["memory"]) == 300 << 20
     assert facts["cpus"].split()[0] == "50000"
     assert facts["secret"] is None
-    assert (workspace.root / "made").stat().st_uid == os.getuid()
+    assert (workspace.folder / "made").stat().st_uid == os.getuid()
     nothing_is_left(engine, workspace)
 
 
@@ -107,7 +109,7 @@ def test_a_gpu_is_for_the_stages_that_use_one(
     monkeypatch.setattr(engine.api, "create_container", create_container)
     for runtimes in (["runc", "nvidia"], ["runc"]):
         monkeypatch.setattr(engine, "info", partial(dict, Runtimes=runtimes))
-        ContainerRunner(image=IMAGE)._create(engine, "true", "/folder", {"DVC_STAGE": stage})
+        ContainerRunner(image=IMAGE, gpus=GPU)._create(engine, "true", "/folder", {"DVC_STAGE": stage})
     with_nvidia, without = (config.get("DeviceRequests") for config in asked)
     all_of_them = {"Driver": "", "Count": -1, "DeviceIDs": [], "Capabilities": [["gpu"]], "Options": {}}
     assert with_nvidia == ([all_of_them] if wanted else None)
@@ -120,7 +122,7 @@ def test_two_containers_in_one_workspace_work_one_after_the_other(
     times = "date +%s.%N >> times"
     wait = "until test -e go; do sleep 0.1; done"
     train = {"cmd": f"{times}; {wait}; {times}; cp source copy", "deps": ["source"], "outs": ["copy"]}
-    root = make_workspace({"train": train}).root
+    root = make_workspace({"train": train}).folder
     (root / "source").touch()
     options: dict[str, Any] = {
         "command": ["sh", "-c", "cp -R /app/flows /app/digits /tmp; PYTHONPATH=/tmp python -m flows --force"],
@@ -161,9 +163,9 @@ def test_lines_come_while_the_stage_runs(
     def log(line: str) -> None:
         lines.append(line)
         if line == "waiting":
-            (workspace.root / "go").touch()
+            (workspace.folder / "go").touch()
 
-    assert workspace.run("wait", log).outcome is Outcome.RAN
+    assert run_stage(workspace, "wait", log).outcome is Outcome.RAN
     assert lines[-1] == "to errors"
 
 
@@ -172,14 +174,14 @@ def test_a_failure_carries_the_stages_own_last_lines(
 ) -> None:
     workspace = contain({"fail": "echo 'error: the loss is not finite' >&2; exit 3", "good": "echo fine"})
     with workspace.lock(ignore):
-        assert workspace.run("fail", ignore).last_lines == ("error: the loss is not finite",)
-        assert workspace.run("good", ignore).outcome is Outcome.RAN
+        assert run_stage(workspace, "fail", ignore).last_lines == ("error: the loss is not finite",)
+        assert run_stage(workspace, "good", ignore).outcome is Outcome.RAN
     nothing_is_left(engine, workspace)
 
 
 def test_too_much_memory_is_said(engine: docker.DockerClient, contain: Callable[..., Workspace]) -> None:
     workspace = contain({"eat": "python -c 'x = bytearray(200_000_000)'"}, memory="64m")
-    result = workspace.run("eat", ignore)
+    result = run_stage(workspace, "eat", ignore)
     assert result.outcome is Outcome.FAILED
     assert result.last_lines[-1] == "error: the container or its stage was killed; its memory limit is 64m"
 
@@ -190,11 +192,12 @@ def test_the_time_limit_removes_the_container(
     workspace = contain({"sleep": "touch asleep; echo asleep; sleep 100000", "good": "echo fine"})
     with workspace.lock(ignore):
         limit, result = limited(
-            lambda limit: workspace.run("sleep", ignore, time_limit=limit), (workspace.root / "asleep").exists
+            lambda limit: run_stage(workspace, "sleep", ignore, time_limit=limit),
+            (workspace.folder / "asleep").exists,
         )
         assert result.last_lines[-1] == f"error: sleep was stopped at its time limit of {limit} seconds"
         nothing_is_left(engine, workspace)
-        assert workspace.run("good", ignore).outcome is Outcome.RAN
+        assert run_stage(workspace, "good", ignore).outcome is Outcome.RAN
 
 
 @pytest.mark.parametrize("victim", ["flow", "dvc", "container"])
@@ -204,15 +207,21 @@ def test_nothing_stays_when_something_is_killed(
     workspace = contain({"sleep": "touch asleep; echo asleep; sleep 100000", "good": "echo fine"})
     script = f"""
 import os, pathlib
-from flows.runners.container import ContainerRunner
-from flows.workspace import Workspace
-workspace = Workspace(pathlib.Path.cwd(), ContainerRunner(image={IMAGE!r}))
+from flows.request import GPU, RequestError, containers
+from flows.workspace import workspace_of
+from prefect_dvc.runners.container import ContainerRunner
+from flows.workspace import workspace_of
+workspace = workspace_of(pathlib.Path.cwd(), ContainerRunner(image={IMAGE!r}))
 with workspace.lock(print):
-    print(workspace.run("sleep", lambda line: print(line, flush=True)))
+    print(workspace.run(workspace.project.own[0], lambda line: print(line, flush=True)))
 """
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
-        [sys.executable, "-c", script], cwd=workspace.root, env=environment, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script],
+        cwd=workspace.folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as flow:
         assert flow.stdout is not None
         assert any(line == "asleep\n" for line in flow.stdout)
@@ -220,14 +229,14 @@ with workspace.lock(print):
         assert "failed" in flow.stdout.read() or victim == "flow"
     nothing_is_left(engine, workspace)
     with workspace.lock(ignore):
-        assert workspace.run("good", ignore).outcome is Outcome.RAN
+        assert run_stage(workspace, "good", ignore).outcome is Outcome.RAN
 
 
 def test_what_had_not_begun_is_removed_when_the_next_run_begins(
     engine: docker.DockerClient, contain: Callable[..., Workspace]
 ) -> None:
     workspace = contain({"good": "echo fine"})
-    container = engine.containers.create(IMAGE, labels={"digits.workspace": str(workspace.root)})
+    container = engine.containers.create(IMAGE, labels={"prefect-dvc.workspace": str(workspace.folder)})
     container.reload()
     (volume,) = [engine.volumes.get(mount["Name"]) for mount in container.attrs["Mounts"]]
     with workspace.lock(ignore):
@@ -241,7 +250,7 @@ def kill(victim: str, flow: int, engine: docker.DockerClient, workspace: Workspa
         return int(subprocess.check_output(["ps", "-o", "pid=", "--ppid", str(parent)]).split()[0])
 
     if victim == "container":
-        (container,) = engine.containers.list(filters={"label": f"digits.workspace={workspace.root}"})
+        (container,) = engine.containers.list(filters={"label": f"prefect-dvc.workspace={workspace.folder}"})
         container.kill()
     else:
         os.kill(flow if victim == "flow" else child(child(child(flow))), signal.SIGKILL)
@@ -250,8 +259,8 @@ def kill(victim: str, flow: int, engine: docker.DockerClient, workspace: Workspa
 def test_what_is_missing_is_said_before_any_work(
     engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ContainerError, match="there is no image digits:nothing here; `make image` builds it"):
-        ContainerRunner(image="digits:nothing").check()
+    with pytest.raises(RequestError, match="there is no image digits:nothing here; `make image` builds it"):
+        containers("docker", "digits:nothing", None, None)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
     with pytest.raises(ContainerError, match=r"no Docker engine answers: .*start it, or choose the runner"):
         ContainerRunner(image=IMAGE).check()

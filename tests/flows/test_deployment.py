@@ -203,7 +203,7 @@ def test_a_run_that_is_cancelled_leaves_no_container(server: Server, project: Pa
     with contextlib.closing(engine_with_image()) as engine, server.worker(project, deployment):
         run = server.begin(deployment)
         at_work(server, project)
-        label = f"{RUN}={run}" if name == "nightly-docker" else f"digits.workspace={project}"
+        label = f"{RUN}={run}" if name == "nightly-docker" else f"prefect-dvc.workspace={project}"
 
         def containers() -> list[object]:
             filters = {"label": label}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import guard
+from prefect_dvc import guard
 
 STUBBORN = "import signal, time\nfor n in (signal.SIGINT, signal.SIGTERM): signal.signal(n, signal.SIG_IGN)\n"
 

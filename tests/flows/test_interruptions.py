@@ -90,7 +90,7 @@ def interrupt(
         print(f"{victim}: killed {killed} after: {said.splitlines()[-1]}")
         said += process.stdout.read()
     assert not own_tracebacks(said)
-    filters = {"label": f"digits.workspace={project.folder}"}
+    filters = {"label": f"prefect-dvc.workspace={project.folder}"}
     if engine:
         listed = partial(engine.containers.list, filters=filters, ignore_removed=True)
         until(lambda: not listed(), "a container goes on")

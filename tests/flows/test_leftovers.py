@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo  # type: ignore[import-untyped]
 
-from flows import leftovers
-from flows.lock_file import NEW, may_be_cut
-from flows.transcript import Outcome
-from flows.workspace import Workspace
-from tests.project import ROOT, MakeWorkspace
+from prefect_dvc import leftovers
+from prefect_dvc.lock_file import NEW, may_be_cut
+from prefect_dvc.transcript import Outcome
+from prefect_dvc.workspace import Workspace
+from tests.project import ROOT, MakeWorkspace, run_stage
 
 COPY = {"cmd": "cp source copy", "deps": ["source"], "outs": ["copy"]}
 
@@ -27,8 +27,8 @@ COPY = {"cmd": "cp source copy", "deps": ["source"], "outs": ["copy"]}
 def workspace(make_workspace: MakeWorkspace) -> Workspace:
     """A workspace in which `copy` has run."""
     made = make_workspace({"copy": COPY})
-    (made.root / "source").write_text("one")
-    assert made.run("copy", print).outcome is Outcome.RAN
+    (made.folder / "source").write_text("one")
+    assert run_stage(made, "copy", print).outcome is Outcome.RAN
     return made
 
 
@@ -104,64 +104,86 @@ def test_a_layout_that_dvc_does_not_keep_makes_no_difference() -> None:
     assert all(may_be_cut(after[:end], before) for end in range(0, len(after), 7))
 
 
+def test_several_stages_at_once_change_several_entries() -> None:
+    before = lock_text(BEFORE)
+    first = lock_text(BEFORE | {"one": "d"})
+    both = lock_text(BEFORE | {"one": "d", "two": "d"})
+    for end in range(len(both)):
+        assert may_be_cut(both[:end], before, 2) == (end < len(both)), end
+    three = both.index(b"  three:")
+    assert may_be_cut(first[:three], before, 1)
+    assert not may_be_cut(both[:three], before, 1), "two entries are of two stages"
+    assert not may_be_cut(lock_text(dict.fromkeys(BEFORE, "d")), before, 2)
+
+
+def keep_lock_file(workspace: Workspace) -> None:
+    """As at a sudden end: nobody comes back to forget it."""
+    lock_files = leftovers.LockFiles(workspace.folder)
+    lock_files.kept("dvc.lock", lambda keep: keep()).__enter__()
+
+
+def kept(workspace: Workspace) -> list[Path]:
+    return list((workspace.folder / leftovers.KEPT).glob("*"))
+
+
 @pytest.mark.parametrize("rest", [0, 1, 10, 25, -40, -1])
 def test_instead_of_a_lock_file_that_is_cut_comes_the_one_before(workspace: Workspace, rest: int) -> None:
-    lock_file = workspace.root / "dvc.lock"
+    lock_file = workspace.folder / "dvc.lock"
     before = lock_file.read_bytes()
-    leftovers.keep_lock_file(workspace.root)
+    keep_lock_file(workspace)
     lock_file.write_bytes(before[:rest])
     with workspace.lock(print):
-        assert workspace.stale(["copy"]) == []
+        assert not workspace.project.stale(["copy"])
     assert lock_file.read_bytes() == before
-    assert not (workspace.root / leftovers.KEPT).exists()
+    assert not kept(workspace)
 
 
 def test_the_first_lock_file_is_removed_where_it_is_cut_and_the_run_cache_has_the_stage(
     workspace: Workspace,
 ) -> None:
-    lock_file = workspace.root / "dvc.lock"
+    lock_file = workspace.folder / "dvc.lock"
     whole = lock_file.read_bytes()
     lock_file.unlink()
-    leftovers.keep_lock_file(workspace.root)
+    keep_lock_file(workspace)
     lock_file.write_bytes(whole[:-20])
     with workspace.lock(print):
         assert not lock_file.exists()
-        assert workspace.run("copy", print).outcome is Outcome.RESTORED
+        assert run_stage(workspace, "copy", print).outcome is Outcome.RESTORED
     assert lock_file.read_bytes() == whole
 
 
 def test_a_lock_file_that_may_be_whole_is_restored_by_the_run_cache(workspace: Workspace) -> None:
-    leftovers.keep_lock_file(workspace.root)
-    (workspace.root / "source").write_text("two")
+    keep_lock_file(workspace)
+    (workspace.folder / "source").write_text("two")
     workspace.dvc(["repro"], print)
-    after = (workspace.root / "dvc.lock").read_bytes()
+    after = (workspace.folder / "dvc.lock").read_bytes()
     with workspace.lock(print):
-        assert workspace.run("copy", print).outcome is Outcome.RESTORED
-    assert (workspace.root / "dvc.lock").read_bytes() == after
+        assert run_stage(workspace, "copy", print).outcome is Outcome.RESTORED
+    assert (workspace.folder / "dvc.lock").read_bytes() == after
 
 
 def test_somebody_elses_work_on_the_lock_file_stays_and_so_does_the_copy(workspace: Workspace) -> None:
-    leftovers.keep_lock_file(workspace.root)
+    keep_lock_file(workspace)
     for merge in (b"schema: '2.0'\n<<<<<<< HEAD\nstages:\n", b"\xff\xfe"):
-        (workspace.root / "dvc.lock").write_bytes(merge)
+        (workspace.folder / "dvc.lock").write_bytes(merge)
         workspace.mend(print)
-        assert (workspace.root / "dvc.lock").read_bytes() == merge
-        assert (workspace.root / leftovers.KEPT).exists()
+        assert (workspace.folder / "dvc.lock").read_bytes() == merge
+        assert kept(workspace)
 
 
 def test_nothing_is_kept_when_a_stage_has_ended(workspace: Workspace) -> None:
-    (workspace.root / "source").write_text("two")
-    workspace.run("copy", print)
-    assert not (workspace.root / leftovers.KEPT).exists()
+    (workspace.folder / "source").write_text("two")
+    run_stage(workspace, "copy", print)
+    assert not kept(workspace)
 
 
 def test_locks_of_the_dead_are_removed_also_when_their_number_is_taken_again(workspace: Workspace) -> None:
-    path = locked(os.getpid(), workspace.root)
+    path = locked(os.getpid(), workspace.folder)
     os.utime(path, (time.time() - 1e6, time.time() - 1e6))  # written before this process began
-    (workspace.root / "source").write_text("two")
+    (workspace.folder / "source").write_text("two")
     lines: list[str] = []
     with workspace.lock(lines.append):
-        assert workspace.run("copy", lines.append).outcome is Outcome.RAN
+        assert run_stage(workspace, "copy", lines.append).outcome is Outcome.RAN
     assert lines[0] == "removing DVC's locks of processes that are dead"
 
 
@@ -171,7 +193,7 @@ def test_locks_of_another_container_do_not_count_for_a_process_here_of_the_same_
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         time.sleep(0.1)
         for number in (other.pid, os.getpid()):
-            path = locked(number, workspace.root)
+            path = locked(number, workspace.folder)
             workspace.mend(print)
             assert json.loads(path.read_text()) == {"write": {}, "read": {}}
         other.kill()
@@ -180,9 +202,9 @@ def test_locks_of_another_container_do_not_count_for_a_process_here_of_the_same_
 def test_locks_stay_while_a_dvc_is_at_work_anywhere(workspace: Workspace) -> None:
     with subprocess.Popen(["true"]) as dead:
         dead.wait()
-    path = locked(dead.pid, workspace.root)
+    path = locked(dead.pid, workspace.folder)
     before = path.read_text()
-    with Repo(str(workspace.root)) as repo, repo.lock:
+    with Repo(str(workspace.folder)) as repo, repo.lock:
         workspace.mend(print)
     assert path.read_text() == before
     workspace.mend(print)
@@ -199,8 +221,8 @@ def another_dvc(root: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_locks_of_the_living_stay_and_are_waited_for(workspace: Workspace) -> None:
-    (workspace.root / "source").write_text("two")
-    with another_dvc(workspace.root) as other:
+    (workspace.folder / "source").write_text("two")
+    with another_dvc(workspace.folder) as other:
         lines: list[str] = []
 
         def tell(line: str) -> None:
@@ -210,13 +232,13 @@ def test_locks_of_the_living_stay_and_are_waited_for(workspace: Workspace) -> No
 
         workspace.tell = tell
         with workspace.lock(print):
-            assert workspace.run("copy", print).outcome is Outcome.RAN
+            assert run_stage(workspace, "copy", print).outcome is Outcome.RAN
     (line,) = lines
     assert line.endswith(f"(PID {other.pid}): dvc repro --single-item copy; waiting for its end")
 
 
 def test_a_command_of_dvc_waits_for_another(workspace: Workspace) -> None:
-    with another_dvc(workspace.root) as other:
+    with another_dvc(workspace.folder) as other:
         lines: list[str] = []
 
         def log(line: str) -> None:
@@ -230,7 +252,7 @@ def test_a_command_of_dvc_waits_for_another(workspace: Workspace) -> None:
 
 
 def test_a_list_of_locks_that_was_being_written_is_removed(workspace: Workspace) -> None:
-    (workspace.root / ".dvc/tmp/rwlock").write_text('{"write": {"/a/b": {"pid": 1')
-    (workspace.root / "source").write_text("two")
+    (workspace.folder / ".dvc/tmp/rwlock").write_text('{"write": {"/a/b": {"pid": 1')
+    (workspace.folder / "source").write_text("two")
     with workspace.lock(print):
-        assert workspace.run("copy", print).outcome is Outcome.RAN
+        assert run_stage(workspace, "copy", print).outcome is Outcome.RAN

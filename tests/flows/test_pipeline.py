@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flows.workspace import Workspace
+from prefect_dvc.workspace import Workspace
 from tests.flows.output import own_tracebacks
 from tests.patience import PATIENCE, limited, until
 from tests.project import MakeWorkspace
@@ -43,7 +43,7 @@ FAMILY = f"echo $$ > pids; sh -c 'echo $$ >> pids; {GRANDCHILD}; true'; true"
 @pytest.fixture
 def workspace(make_workspace: MakeWorkspace) -> Workspace:
     made = make_workspace(STAGES)
-    kept = made.root / "kept"
+    kept = made.folder / "kept"
     kept.mkdir()
     (kept / "metrics.json").write_text(json.dumps(METRICS))
     (kept / "mistakes.png").write_bytes(PNG)
@@ -130,10 +130,10 @@ def test_a_failed_stage_fails_its_task_and_the_flow(make_workspace: MakeWorkspac
     make_workspace(
         {"train": "echo 'error: the loss is not finite' >&2; exit 1", "evaluate": "touch evaluated"}
     )
-    state = run()
+    state = run(jobs=1)
     assert state.is_failed()
-    assert state.message == "train failed:\nerror: the loss is not finite"
-    assert task_states(state) == {"train": ("Failed", "FAILED")}
+    assert state.message == "train failed:\nerror: the loss is not finite\nnot run: evaluate"
+    assert task_states(state) == {"train": ("Failed", "FAILED"), "evaluate": ("Skipped", "CANCELLED")}
     assert not Path("evaluated").exists()
 
 

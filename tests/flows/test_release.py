@@ -16,7 +16,9 @@ from ruamel.yaml import YAML
 
 from flows import events, release
 from flows.pipeline import pipeline
-from flows.workspace import Workspace, WorkspaceError
+from flows.workspace import model_of
+from prefect_dvc.project import ProjectError
+from prefect_dvc.workspace import Workspace
 from tests.flows import releasing
 from tests.project import ROOT, MakeWorkspace
 
@@ -37,7 +39,7 @@ FILES = {
 def workspace(make_workspace: MakeWorkspace) -> Workspace:
     """A workspace in which everything has run and nothing is released."""
     made = make_workspace({})
-    releasing.write(made.root)
+    releasing.write(made.folder)
     run_stages(made)
     return made
 
@@ -48,9 +50,9 @@ def run_stages(workspace: Workspace) -> None:
 
 
 def publish(workspace: Workspace) -> release.Release:
-    model = workspace.model()
+    model = model_of(workspace.project)
     assert model
-    return release.publish(workspace.root, model, print)
+    return release.publish(workspace.folder, model, print)
 
 
 def released() -> list[str]:
@@ -129,7 +131,7 @@ def test_what_was_not_proved_is_not_published(
     Path(path).unlink()
     if content:
         Path(path).write_text(content)
-    with pytest.raises(WorkspaceError, match=message):
+    with pytest.raises(ProjectError, match=message):
         publish(workspace)
     assert released() == [first.name]
 
@@ -138,7 +140,7 @@ def test_a_proof_that_failed_is_not_published(workspace: Workspace) -> None:
     Path("parity").write_text(releasing.PARITY.replace("true", "false"))
     Path("accuracy").write_text("0.96")
     run_stages(workspace)
-    with pytest.raises(WorkspaceError, match="does not prove this model"):
+    with pytest.raises(ProjectError, match="does not prove this model"):
         publish(workspace)
     assert not Path("models/release").exists()
 
@@ -177,7 +179,7 @@ def test_a_release_is_compared_with_the_best_one_before(workspace: Workspace) ->
 
 def test_without_a_note_of_the_best_the_last_release_counts(workspace: Workspace) -> None:
     first = publish(workspace)
-    (workspace.root / release.BEST).unlink()
+    (workspace.folder / release.BEST).unlink()
     Path("accuracy").write_text("0.9")
     run_stages(workspace)
     assert publish(workspace).best_before == release.Published(first.name, 0.95)
@@ -185,7 +187,7 @@ def test_without_a_note_of_the_best_the_last_release_counts(workspace: Workspace
 
 def test_a_folder_in_place_of_the_link_is_told_in_a_line(workspace: Workspace) -> None:
     Path("models/release").mkdir()
-    with pytest.raises(WorkspaceError, match="models/release is not the link that a release makes"):
+    with pytest.raises(ProjectError, match="models/release is not the link that a release makes"):
         publish(workspace)
     assert list(Path("models/release").iterdir()) == []
 
@@ -196,10 +198,12 @@ def test_a_full_disk_is_told_in_a_line_and_the_release_before_stays(workspace: W
     run_stages(workspace)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    model = model_of(workspace.project)
+    assert model
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, limits[1]))
     try:
-        with pytest.raises(WorkspaceError, match="File too large; nothing is published"):
-            publish(workspace)
+        with pytest.raises(ProjectError, match="File too large; nothing is published"):
+            release.publish(workspace.folder, model, print)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
@@ -209,14 +213,14 @@ def test_a_full_disk_is_told_in_a_line_and_the_release_before_stays(workspace: W
 
 def test_where_the_note_of_the_best_cannot_be_written_nothing_is_published(workspace: Workspace) -> None:
     first = publish(workspace)
-    (workspace.root / release.BEST).unlink()
-    (workspace.root / release.BEST).mkdir()
+    (workspace.folder / release.BEST).unlink()
+    (workspace.folder / release.BEST).mkdir()
     Path("accuracy").write_text("0.96")
     run_stages(workspace)
-    with pytest.raises(WorkspaceError, match="nothing is published"):
+    with pytest.raises(ProjectError, match="nothing is published"):
         publish(workspace)
     assert accuracy(Path("models/release")) == 0.95, "what is said is so"
-    (workspace.root / release.BEST).rmdir()
+    (workspace.folder / release.BEST).rmdir()
     second = publish(workspace)
     assert second.is_new
     assert second.best_before == release.Published(first.name, 0.95)
@@ -260,7 +264,7 @@ def test_what_cannot_be_removed_does_not_hold_up_a_release(workspace: Workspace)
         publish(workspace)
     assert accuracy(Path("models/release")) == 0.98
     assert not Path("models/releases/.half.part").exists()
-    assert release._best(workspace.root) == (os.path.basename(os.readlink("models/release")), 0.98)
+    assert release._best(workspace.folder) == (os.path.basename(os.readlink("models/release")), 0.98)
 
 
 @pytest.mark.usefixtures("prefect_server")

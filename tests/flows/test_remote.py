@@ -15,10 +15,10 @@ import prefect
 import pytest
 from botocore.exceptions import BotoCoreError
 
-from flows import tasks
 from flows.pipeline import pipeline
-from flows.workspace import Workspace
-from tests.project import MakeWorkspace
+from flows.workspace import workspace_of
+from prefect_dvc import tasks
+from tests.project import MakeWorkspace, run_stage
 from tests.shared import free_port
 
 BUCKET = "digits"
@@ -102,7 +102,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def project(make_workspace: MakeWorkspace) -> Path:
-    root = make_workspace(STAGES).root
+    root = make_workspace(STAGES).folder
     (root / "source").write_text("a source")
     return root
 
@@ -173,7 +173,7 @@ def test_a_push_sees_that_everything_is_there(project: Path, tmp_path: Path) -> 
     run(remote=False)
     shutil.rmtree(project / ".dvc/cache/files")
     push = prefect.flow(
-        lambda: tasks.push.with_options(retries=0)(Workspace(project), return_state=True).message
+        lambda: tasks.push.with_options(retries=0)(workspace_of(project), return_state=True).message
     )
     assert push() == "push failed:\nerror: the remote lacks some outputs; see `dvc status --cloud`"
 
@@ -262,12 +262,13 @@ def test_a_remote_that_fails_during_a_run_only_means_that_the_stage_runs(
     use_remote(project, str(tmp_path / "remote"))
     assert outcomes(run()) == ["ran", "ran"]
     empty_the_disk(project)
-    workspace, said = Workspace(project, pull=True), list[str]()
+    workspace, said = workspace_of(project), list[str]()
+    workspace.pull = True
     workspace.dvc(["fetch", "--run-cache"], print)
     if gone == "objects":
         shutil.rmtree(tmp_path / "remote/files")
     else:
         use_remote(project, f"s3://{BUCKET}/here", "http://127.0.0.1:9")
-    assert [workspace.run(stage, said.append).outcome for stage in STAGES] == ["ran", "ran"]
+    assert [run_stage(workspace, stage, said.append).outcome for stage in STAGES] == ["ran", "ran"]
     assert any("prepare is not taken from the remote" in line for line in said), said
     assert not any("Traceback" in line for line in said)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.transcript import Outcome
-from flows.workspace import Workspace
+from prefect_dvc.transcript import Outcome
+from prefect_dvc.workspace import Workspace
 from tests.patience import limited
-from tests.project import ROOT, MakeWorkspace
+from tests.project import ROOT, MakeWorkspace, run_stage
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="stages run in a shell here")
 LOOK = """
@@ -36,7 +36,7 @@ def make_stage(make_workspace: MakeWorkspace) -> Callable[[str], Workspace]:
         workspace = make_workspace(
             {"look": "python -m look", "wait": "while ! test -e go; do sleep 0.1; done"}
         )
-        (workspace.root / "look.py").write_text(code)
+        (workspace.folder / "look.py").write_text(code)
         return workspace
 
     return make
@@ -45,14 +45,14 @@ def make_stage(make_workspace: MakeWorkspace) -> Callable[[str], Workspace]:
 def test_a_module_runs_as_it_would_by_itself(make_stage: Callable[[str], Workspace]) -> None:
     workspace = make_stage(LOOK)
     lines: list[str] = []
-    assert workspace.run("look", lines.append).outcome is Outcome.RAN
+    assert run_stage(workspace, "look", lines.append).outcome is Outcome.RAN
     assert lines[-2:] == ["> python -m look", "looking"]
-    facts = json.loads((workspace.root / "facts").read_text())
+    facts = json.loads((workspace.folder / "facts").read_text())
     assert facts.pop("torch") is False, "the first stage need not wait for libraries"
     assert facts == {
         "argv": [],
         "name": "__main__",
-        "folder": str(workspace.root),
+        "folder": str(workspace.folder),
         "stage": "look",
         "input": "",
         "ours": False,
@@ -69,11 +69,11 @@ def test_libraries_are_there_for_the_next_stage(
 
         def release(line: str) -> None:
             if line.startswith("> "):
-                (workspace.root / "go").touch()
+                (workspace.folder / "go").touch()
 
-        workspace.run("wait", release)
-        workspace.run("look", ignore)
-    assert json.loads((workspace.root / "facts").read_text())["torch"] is True
+        run_stage(workspace, "wait", release)
+        run_stage(workspace, "look", ignore)
+    assert json.loads((workspace.folder / "facts").read_text())["torch"] is True
 
 
 def test_a_stage_is_read_when_it_runs(make_stage: Callable[[str], Workspace]) -> None:
@@ -81,8 +81,8 @@ def test_a_stage_is_read_when_it_runs(make_stage: Callable[[str], Workspace]) ->
     lines: list[str] = []
     with workspace.lock(ignore):
         for name in ("one", "two"):
-            (workspace.root / "part.py").write_text(f"NAME = {name!r}  # {'x' * len(lines)}")
-            workspace.run("look", lines.append, force=True)
+            (workspace.folder / "part.py").write_text(f"NAME = {name!r}  # {'x' * len(lines)}")
+            run_stage(workspace, "look", lines.append, force=True)
     assert [line for line in lines if line in ("one", "two")] == ["one", "two"]
 
 
@@ -101,11 +101,11 @@ def test_every_way_to_fail_is_a_failure(
 ) -> None:
     workspace = make_stage(code)
     with workspace.lock(ignore):
-        result = workspace.run("look", ignore)
+        result = run_stage(workspace, "look", ignore)
         assert result.outcome is Outcome.FAILED
         assert last_line in result.last_lines[-1]
-        (workspace.root / "look.py").write_text("print('fine')")
-        assert workspace.run("look", ignore, force=True).outcome is Outcome.RAN
+        (workspace.folder / "look.py").write_text("print('fine')")
+        assert run_stage(workspace, "look", ignore, force=True).outcome is Outcome.RAN
 
 
 def test_without_forks_everything_is_a_process_of_its_own(make_stage: Callable[[str], Workspace]) -> None:
@@ -113,13 +113,13 @@ def test_without_forks_everything_is_a_process_of_its_own(make_stage: Callable[[
     script = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from flows import repro
-repro.FORKS = False
-repro.serve('{{"containers": null, "secrets": []}}')
+from prefect_dvc import forks
+forks.FORKS = False
+forks.serve('{{"shell": null, "containers": null, "secrets": [], "ahead": []}}')
 """
     done = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=workspace.root,
+        cwd=workspace.folder,
         env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
         input='["repro", "--single-item", "look"]\n["repro", "--single-item", "missing"]\n',
         capture_output=True,
@@ -127,13 +127,13 @@ repro.serve('{{"containers": null, "secrets": []}}')
     )
     assert "looking\n" in done.stdout
     assert [line for line in done.stdout.split("\n") if line.startswith("\x1e")] == ["\x1e0", "\x1e255"]
-    assert json.loads((workspace.root / "facts").read_text())["stage"] == "look"
+    assert json.loads((workspace.folder / "facts").read_text())["stage"] == "look"
 
 
 def test_sys_exit_0_is_no_failure(make_stage: Callable[[str], Workspace]) -> None:
     workspace = make_stage("import sys; print('no newline', end=''); sys.exit()")
     lines: list[str] = []
-    assert workspace.run("look", lines.append).outcome is Outcome.RAN
+    assert run_stage(workspace, "look", lines.append).outcome is Outcome.RAN
     assert "no newline" in lines[-1]
 
 
@@ -145,12 +145,13 @@ def test_the_time_limit_ends_a_module_and_the_next_run_works(
     )
     with workspace.lock(ignore):
         limit, result = limited(
-            lambda limit: workspace.run("look", ignore, time_limit=limit), (workspace.root / "pids").exists
+            lambda limit: run_stage(workspace, "look", ignore, time_limit=limit),
+            (workspace.folder / "pids").exists,
         )
         assert result.last_lines[-1] == f"error: look was stopped at its time limit of {limit} seconds"
-        processes_gone(workspace.root / "pids")
-        (workspace.root / "look.py").write_text("print('fine')")
-        assert workspace.run("look", ignore, force=True).outcome is Outcome.RAN
+        processes_gone(workspace.folder / "pids")
+        (workspace.folder / "look.py").write_text("print('fine')")
+        assert run_stage(workspace, "look", ignore, force=True).outcome is Outcome.RAN
 
 
 def test_nothing_is_left_when_the_workspace_is_unlocked(
@@ -158,11 +159,11 @@ def test_nothing_is_left_when_the_workspace_is_unlocked(
 ) -> None:
     workspace = make_stage("import os; open('pids', 'w').write(f'{os.getpid()} {os.getppid()}')")
     with workspace.lock(ignore):
-        workspace.run("look", ignore)
-        with (workspace.root / "pids").open("a") as file:
-            assert workspace._process
-            file.write(f" {workspace._process.pid}")
-    processes_gone(workspace.root / "pids")
+        run_stage(workspace, "look", ignore)
+        with (workspace.folder / "pids").open("a") as file:
+            (lane,) = workspace._idle
+            file.write(f" {lane._process.pid}")
+    processes_gone(workspace.folder / "pids")
 
 
 @pytest.mark.parametrize(
@@ -176,9 +177,9 @@ def test_a_library_that_cannot_be_loaded_ahead_is_left_to_its_stage(tmp_path: Pa
     script = f"""
 import sys
 sys.path[:0] = [{str(ROOT)!r}, {str(library.parent)!r}]
-from flows import repro
+from prefect_dvc import forks
 before = list(sys.path)
-repro.load("broken_library")
+forks.load("broken_library")
 print([name for name in sys.modules if "broken" in name], sys.path == before)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from digits.common.workspace import LOCK
 from flows.pipeline import pipeline
-from flows.transcript import Outcome
-from flows.workspace import LOCK, Workspace
-from tests.project import ROOT, MakeWorkspace
+from prefect_dvc.transcript import Outcome
+from prefect_dvc.workspace import Workspace
+from tests.project import ROOT, MakeWorkspace, run_stage
 
 TRAIN = """
 mkdir -p folder; cp source folder/a; cp source folder/b; cp source model; echo '{"value": 1}' > metrics.json
@@ -33,7 +34,7 @@ def workspace(make_workspace: MakeWorkspace) -> Workspace:
     made = make_workspace({"train": STAGE})
     Path("train").write_text(TRAIN)
     Path("source").write_text("good")
-    assert made.run("train", print).outcome is Outcome.RAN
+    assert run_stage(made, "train", print).outcome is Outcome.RAN
     return made
 
 
@@ -54,7 +55,7 @@ def test_what_a_failed_stage_has_removed_or_left_half_comes_back(
     before = contents()
     Path("source").write_text("bad")
     if started_by == "the pipeline":
-        assert workspace.run("train", print).outcome is Outcome.FAILED
+        assert run_stage(workspace, "train", print).outcome is Outcome.FAILED
     else:
         assert subprocess.run([sys.executable, "-m", "dvc", "repro"]).returncode != 0
     assert contents() != before
@@ -65,7 +66,7 @@ def test_what_a_failed_stage_has_removed_or_left_half_comes_back(
     ]
     assert contents() == before
     Path("source").write_text("good")
-    assert workspace.stale(["train"]) == []
+    assert not workspace.project.stale(["train"])
     assert restore().stdout == "every output is as dvc.lock says\n"
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from flows.transcript import Outcome
-from flows.workspace import Workspace
-from tests.project import MakeWorkspace
+from prefect_dvc.transcript import Outcome
+from prefect_dvc.workspace import Workspace
+from tests.project import MakeWorkspace, run_stage
 
 TRAIN = {
     "cmd": "sh train",
@@ -16,13 +16,13 @@ TRAIN = {
 
 def make(make_workspace: MakeWorkspace) -> Workspace:
     workspace = make_workspace({"train": TRAIN})
-    (workspace.root / "train").write_text("cp source model; echo '{\"value\": 1}' > metrics.json")
+    (workspace.folder / "train").write_text("cp source model; echo '{\"value\": 1}' > metrics.json")
     return workspace
 
 
 def run(workspace: Workspace, source: str) -> Outcome:
     Path("source").write_text(source)
-    return workspace.run("train", print).outcome
+    return run_stage(workspace, "train", print).outcome
 
 
 def test_an_earlier_run_is_restored_with_all_its_outputs(make_workspace: MakeWorkspace) -> None:
@@ -32,7 +32,7 @@ def test_an_earlier_run_is_restored_with_all_its_outputs(make_workspace: MakeWor
     assert run(workspace, "one") is Outcome.RESTORED
     assert Path("model").read_text() == "one"
     assert Path("metrics.json").exists()
-    assert workspace.stale(["train"]) == []
+    assert not workspace.project.stale(["train"])
 
 
 def test_outputs_that_are_missing_are_restored(make_workspace: MakeWorkspace) -> None:
@@ -46,4 +46,4 @@ def test_outputs_that_are_missing_are_restored(make_workspace: MakeWorkspace) ->
 def test_force_restores_nothing(make_workspace: MakeWorkspace) -> None:
     workspace = make(make_workspace)
     run(workspace, "one")
-    assert workspace.run("train", print, force=True).outcome is Outcome.RAN
+    assert run_stage(workspace, "train", print, force=True).outcome is Outcome.RAN

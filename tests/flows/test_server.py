@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.server import EmbeddedServer, ServerError
-from flows.settings import server_is_configured
+from prefect_dvc.server import EmbeddedServer, ServerError
+from prefect_dvc.settings import server_is_configured
 from tests.project import ROOT
 
 
@@ -43,7 +43,7 @@ def test_it_ends_with_a_process_that_is_killed(
     tmp_path: Path, processes_gone: Callable[[Path], None]
 ) -> None:
     script = (
-        "import os; from flows.server import EmbeddedServer; server = EmbeddedServer(); server.wait();"
+        "import os; from prefect_dvc.server import EmbeddedServer; server = EmbeddedServer(); server.wait();"
         f"open({str(tmp_path / 'pids')!r}, 'w').write(str(server._process.pid)); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT)

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from flows.summary import summary
-from flows.transcript import Outcome, StageResult
+from prefect_dvc.transcript import Outcome, StageResult
 
 
 def test_numbers_are_those_of_the_stages_of_this_run(tmp_path: Path) -> None:

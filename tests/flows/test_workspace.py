@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from digits.common import locking
-from flows import workspace as workspace_module
-from flows.transcript import Outcome
-from flows.workspace import LOCK, Workspace, WorkspaceError
+from digits.common.workspace import LOCK
+from flows.workspace import workspace_of
+from prefect_dvc import workspace as workspace_module
+from prefect_dvc.project import ProjectError
+from prefect_dvc.transcript import Outcome
 from tests.patience import limited
-from tests.project import MakeWorkspace
+from tests.project import MakeWorkspace, run_stage
 
 COPY = {"cmd": "echo copying && cp source copy", "deps": ["source"], "outs": ["copy"]}
 # A process, its child and its grandchild, all of which would go on for a minute.
@@ -26,36 +28,36 @@ def ignore(line: str) -> None:
 
 def test_stages_come_in_the_order_of_the_file(make_workspace: MakeWorkspace) -> None:
     workspace = make_workspace({"second": "true", "first": "true", "another": "true"})
-    assert workspace.stage_names() == ["second", "first", "another"]
+    assert [stage.name for stage in workspace.project.own] == ["second", "first", "another"]
 
 
 def test_no_dvc_yaml_is_one_readable_line(tmp_path: Path) -> None:
-    with pytest.raises(WorkspaceError) as error:
-        Workspace(tmp_path).stage_names()
+    with pytest.raises(ProjectError) as error:
+        workspace_of(tmp_path).project.stages()
     assert "\n" not in str(error.value)
 
 
 def test_ran_then_up_to_date_then_restored(make_workspace: MakeWorkspace) -> None:
     workspace = make_workspace({"copy": COPY})
-    source = workspace.root / "source"
+    source = workspace.folder / "source"
     source.write_text("one")
-    assert workspace.run("copy", ignore).outcome is Outcome.RAN
-    assert workspace.stale(["copy"]) == []
-    assert workspace.run("copy", ignore).outcome is Outcome.UP_TO_DATE
+    assert run_stage(workspace, "copy", ignore).outcome is Outcome.RAN
+    assert not workspace.project.stale(["copy"])
+    assert run_stage(workspace, "copy", ignore).outcome is Outcome.UP_TO_DATE
     source.write_text("two")
-    assert workspace.stale(["copy"]) == ["copy"]
-    assert workspace.run("copy", ignore).outcome is Outcome.RAN
+    assert list(workspace.project.stale(["copy"])) == ["copy"]
+    assert run_stage(workspace, "copy", ignore).outcome is Outcome.RAN
     source.write_text("one")
-    assert workspace.run("copy", ignore).outcome is Outcome.RESTORED
-    assert (workspace.root / "copy").read_text() == "one"
+    assert run_stage(workspace, "copy", ignore).outcome is Outcome.RESTORED
+    assert (workspace.folder / "copy").read_text() == "one"
 
 
 def test_force_runs_what_is_up_to_date(make_workspace: MakeWorkspace) -> None:
     workspace = make_workspace({"copy": COPY})
-    (workspace.root / "source").write_text("one")
-    workspace.run("copy", ignore)
+    (workspace.folder / "source").write_text("one")
+    run_stage(workspace, "copy", ignore)
     lines: list[str] = []
-    assert workspace.run("copy", lines.append, force=True).outcome is Outcome.RAN
+    assert run_stage(workspace, "copy", lines.append, force=True).outcome is Outcome.RAN
     assert "copying" in lines
 
 
@@ -66,9 +68,9 @@ def test_lines_arrive_while_the_stage_runs(make_workspace: MakeWorkspace) -> Non
 
     def log(line: str) -> None:
         if line == "ready":
-            (workspace.root / "read").touch()
+            (workspace.folder / "read").touch()
 
-    assert workspace.run("wait", log).outcome is Outcome.RAN
+    assert run_stage(workspace, "wait", log).outcome is Outcome.RAN
 
 
 def test_the_log_has_both_streams_and_only_the_last_state_of_a_progress_bar(
@@ -77,7 +79,7 @@ def test_the_log_has_both_streams_and_only_the_last_state_of_a_progress_bar(
     bar = r"printf '\033[31m10 %%\r50 %%\r100 %%\033[0m\n'; echo to stderr >&2"
     workspace = make_workspace({"bar": bar})
     lines: list[str] = []
-    workspace.run("bar", lines.append)
+    run_stage(workspace, "bar", lines.append)
     assert lines[-2:] == ["100 %", "to stderr"]
 
 
@@ -90,25 +92,25 @@ def test_the_stage_finds_this_python_and_no_prefect_settings(
         {"look": "python -c 'import dvc, os; print(os.environ.get(\"PREFECT_API_KEY\"))'"}
     )
     lines: list[str] = []
-    assert workspace.run("look", lines.append).outcome is Outcome.RAN
+    assert run_stage(workspace, "look", lines.append).outcome is Outcome.RAN
     assert lines[-1] == "None"
 
 
 def test_a_failure_carries_the_stages_own_last_lines(make_workspace: MakeWorkspace) -> None:
     workspace = make_workspace({"fail": "seq 30; echo 'error: the loss is not finite' >&2; exit 3"})
-    result = workspace.run("fail", ignore)
+    result = run_stage(workspace, "fail", ignore)
     assert result.outcome is Outcome.FAILED
     assert result.last_lines == (*(str(number) for number in range(22, 31)), "error: the loss is not finite")
 
 
 def test_a_silent_failure_carries_what_dvc_says(make_workspace: MakeWorkspace) -> None:
-    result = make_workspace({"fail": "exit 3"}).run("fail", ignore)
+    result = run_stage(make_workspace({"fail": "exit 3"}), "fail", ignore)
     assert result.outcome is Outcome.FAILED
     assert "exited with 3" in result.last_lines[-1]
 
 
 def test_a_failure_of_dvc_itself_is_not_lost(make_workspace: MakeWorkspace) -> None:
-    result = make_workspace({"copy": COPY}).run("copy", ignore)
+    result = run_stage(make_workspace({"copy": COPY}), "copy", ignore)
     assert result.outcome is Outcome.FAILED
     assert "source" in result.last_lines[-1]
 
@@ -119,12 +121,13 @@ def test_the_time_limit_ends_every_process(
     workspace = make_workspace({"family": FAMILY})
     lines: list[str] = []
     limit, result = limited(
-        lambda limit: workspace.run("family", lines.append, time_limit=limit), lambda: "started" in lines
+        lambda limit: run_stage(workspace, "family", lines.append, time_limit=limit),
+        lambda: "started" in lines,
     )
     assert result.outcome is Outcome.FAILED
     assert "started" in result.last_lines
     assert result.last_lines[-1] == f"error: family was stopped at its time limit of {limit} seconds"
-    processes_gone(workspace.root / "pids")
+    processes_gone(workspace.folder / "pids")
 
 
 def test_an_exception_ends_every_process(
@@ -137,16 +140,16 @@ def test_an_exception_ends_every_process(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        workspace.run("family", log)
-    processes_gone(workspace.root / "pids")
+        run_stage(workspace, "family", log)
+    processes_gone(workspace.folder / "pids")
 
 
 def test_what_a_stage_leaves_behind_is_stopped(
     make_workspace: MakeWorkspace, processes_gone: Callable[[Path], None]
 ) -> None:
     workspace = make_workspace({"leave": "sleep 100000 & echo $! > pids"})
-    assert workspace.run("leave", ignore).outcome is Outcome.RAN
-    processes_gone(workspace.root / "pids")
+    assert run_stage(workspace, "leave", ignore).outcome is Outcome.RAN
+    processes_gone(workspace.folder / "pids")
 
 
 def test_a_second_pipeline_waits_for_the_first(make_workspace: MakeWorkspace) -> None:
@@ -159,7 +162,7 @@ def test_a_second_pipeline_waits_for_the_first(make_workspace: MakeWorkspace) ->
         waiting.set()
 
     def second() -> None:
-        with Workspace(workspace.root).lock(wait):
+        with workspace_of(workspace.folder).lock(wait):
             entered.set()
 
     thread = threading.Thread(target=second)
@@ -175,32 +178,31 @@ def test_a_second_pipeline_waits_for_the_first(make_workspace: MakeWorkspace) ->
 
 def test_what_was_loaded_ahead_is_taken_up_and_nobody_is_let_in(make_workspace: MakeWorkspace) -> None:
     workspace = make_workspace({"nothing": "true"})
-    with workspace.ahead():
+    with workspace.load_ahead():
         with pytest.raises(locking.BusyError):
-            locking.take(workspace.root / LOCK, locking.Holder("a test", 1, "here", ""))
-        other = Workspace(workspace.root)
+            locking.take(workspace.folder / LOCK, locking.Holder("a test", 1, "here", ""))
+        other = workspace_of(workspace.folder)
         with other.lock(ignore):
-            loaded = other._process
-            assert loaded
-            assert other.run("nothing", ignore).outcome is Outcome.RAN
-            assert other._process is loaded
+            (loaded,) = other._idle
+            assert run_stage(other, "nothing", ignore).outcome is Outcome.RAN
+            assert other._idle == [loaded]
             other.credentials = {"KEY": "value"}
-            assert other.run("nothing", ignore, force=True).outcome is Outcome.RAN
-            assert loaded.poll() is not None, "it would not know of the credentials"
-    locking.take(workspace.root / LOCK, locking.Holder("a test", 1, "here", "")).close()
+            assert run_stage(other, "nothing", ignore, force=True).outcome is Outcome.RAN
+            assert loaded._process.poll() is not None, "it would not know of the credentials"
+    locking.take(workspace.folder / LOCK, locking.Holder("a test", 1, "here", "")).close()
 
 
 def test_what_was_loaded_ahead_and_not_used_is_stopped(make_workspace: MakeWorkspace) -> None:
     workspace = make_workspace({"nothing": "true"})
-    with workspace.ahead():
+    with workspace.load_ahead():
         (unused,) = workspace_module._ahead.values()
-    assert unused.process.poll() is not None
-    locking.take(workspace.root / LOCK, locking.Holder("a test", 1, "here", "")).close()
+    assert unused.lane._process.poll() is not None
+    locking.take(workspace.folder / LOCK, locking.Holder("a test", 1, "here", "")).close()
 
 
 def test_nothing_is_loaded_ahead_where_somebody_is_at_work(make_workspace: MakeWorkspace) -> None:
     workspace = make_workspace({"nothing": "true"})
-    with Workspace(workspace.root).lock(ignore), workspace.ahead():
+    with workspace_of(workspace.folder).lock(ignore), workspace.load_ahead():
         assert not workspace_module._ahead
 
 
@@ -211,10 +213,10 @@ def test_in_a_folder_that_is_no_workspace_nothing_is_made(
     below = Path("below")
     below.mkdir()
     monkeypatch.chdir(below)
-    workspace = Workspace(Path.cwd())
+    workspace = workspace_of(Path.cwd())
     workspace.mend(ignore)
-    with workspace.ahead():
+    with workspace.load_ahead():
         pass
-    with pytest.raises(WorkspaceError, match="below is no DVC workspace"), workspace.lock(ignore):
+    with pytest.raises(ProjectError, match="below is no DVC workspace"), workspace.lock(ignore):
         pass
     assert not list(Path().iterdir())

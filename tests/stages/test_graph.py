@@ -82,6 +82,7 @@ EDITS: dict[str, tuple[Edit, set[str], set[str]]] = {
     "sweeps": (line("digits/sweeps/plan.py"), set(), set()),
     "a stage": (line("stages/evaluate.py"), {"evaluate"}, {"evaluate"}),
     "flows": (line("flows/pipeline.py"), set(), set()),
+    "prefect_dvc": (line("prefect_dvc/flow.py"), set(), set()),
     "a comment in params.yaml": (line("params.yaml"), set(), set()),
     "the chosen solver's value": (
         value(f"lr: 0.01{SGD}", f"lr: 0.1{SGD}"),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.transcript import Outcome
-from flows.workspace import Workspace
-from tests.project import ROOT, MakeWorkspace
+from prefect_dvc.transcript import Outcome
+from prefect_dvc.workspace import Workspace
+from tests.project import ROOT, MakeWorkspace, run_stage
 
 # As a stage of this project begins; then it says who it is and waits for a file.
 STAGE = """
@@ -34,7 +34,7 @@ def workspace(make_workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     python = sys.executable
     made = make_workspace({name: f"{python} stage.py {name}" for name in ("first", "second")})
-    (made.root / "stage.py").write_text(STAGE)
+    (made.folder / "stage.py").write_text(STAGE)
     return made
 
 
@@ -68,7 +68,7 @@ def test_a_pipeline_waits_for_the_whole_of_a_persons_dvc(workspace: Workspace) -
 
         with workspace.lock(wait):
             assert person.wait() == 0
-            assert workspace.run("first", said.append).outcome is Outcome.RAN
+            assert run_stage(workspace, "first", said.append).outcome is Outcome.RAN
     assert said[0].startswith(f"dvc repro of process {person.pid} on ")
     assert said[0].endswith("is at work in this workspace; waiting for its end")
 
@@ -86,7 +86,7 @@ def test_a_persons_dvc_ends_at_once_while_a_pipeline_is_at_work(workspace: Works
 def test_the_stages_of_a_pipeline_work_under_its_lock(workspace: Workspace) -> None:
     Path("go-first").touch()
     with workspace.lock(print):
-        assert workspace.run("first", print).outcome is Outcome.RAN
+        assert run_stage(workspace, "first", print).outcome is Outcome.RAN
 
 
 def test_a_killed_dvc_leaves_neither_stage_nor_lock(
@@ -99,7 +99,7 @@ def test_a_killed_dvc_leaves_neither_stage_nor_lock(
     processes_gone(Path("pids"))
     Path("go-first").touch()
     with workspace.lock(print):
-        assert workspace.run("first", print).outcome is Outcome.RAN
+        assert run_stage(workspace, "first", print).outcome is Outcome.RAN
 
 
 def test_a_stage_alone_takes_the_workspace_for_itself(workspace: Workspace) -> None:

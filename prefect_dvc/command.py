@@ -1,4 +1,4 @@
-"""What the command lines of flows have in common: `run`."""
+"""What command lines of flows have in common: `run`."""
 
 import argparse
 import logging
@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import httpx
 from prefect.client.schemas.objects import State
 
-from flows.server import EmbeddedServer, ServerError
+from prefect_dvc.server import EmbeddedServer, ServerError
 
 
 class Parser(argparse.ArgumentParser):

@@ -1,14 +1,7 @@
-"""dvc.lock: read by the YAML parser that is in C, and judged whether a kill of DVC has cut it.
-
-DVC writes all of it anew after every stage, and reads it first with a parser that keeps comments and layout,
-though nobody but DVC writes it. The other one saves a sixth of a second each time, and gives the same bytes.
-One with a comment is left to DVC.
-"""
+"""dvc.lock, judged whether a kill of DVC has cut it: DVC writes all of it anew after every stage."""
 
 import re
-from typing import Any
 
-from dvc.dvcfile import is_lock_file  # type: ignore[import-untyped]
 from dvc.exceptions import DvcException  # type: ignore[import-untyped]
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA  # type: ignore[import-untyped]
 from dvc.utils.serialize import (  # type: ignore[import-untyped]
@@ -24,12 +17,6 @@ ENTRY = re.compile(rb"^(?=  [^ \n])", re.MULTILINE)  # a stage stands two column
 INDENTATION = re.compile(rb"(?<=\n) +\Z")  # of a line that is not there any more
 
 
-def parse_for_update(text: str, path: str) -> Any:
-    """The content of a YAML file that will be written again; in place of DVC's `parse_yaml_for_update`."""
-    made_by_dvc = is_lock_file(path) and "#" not in text
-    return parse_yaml(text, path) if made_by_dvc else parse_yaml_for_update(text, path)
-
-
 def is_valid(text: bytes) -> bool:
     """Whether DVC can read this dvc.lock."""
     try:
@@ -39,26 +26,27 @@ def is_valid(text: bytes) -> bool:
     return True
 
 
-def may_be_cut(text: bytes, before: bytes) -> bool:
-    """Whether `text` can be the beginning of what one stage makes of a dvc.lock that was `before`.
+def may_be_cut(text: bytes, before: bytes, stages: int = 1) -> bool:
+    """Whether `text` can be the beginning of what so many stages make of a dvc.lock that was `before`.
 
     Most beginnings of a lock file are valid themselves. But a stage changes or appends one entry, its own,
     and leaves the others as they are: so the end is there where the last entry of before is, and no beginning
-    passes for whole. What differs in more than one entry is no such beginning: it comes from Git, say.
-    One that is whole is not known for it where its last entry is the new one.
+    passes for whole. What differs in more entries than stages is no such beginning: it comes from Git, say.
+    One that is whole is not known for it where its last entry is a new one.
 
     Args:
         before: empty where there was none.
+        stages: that were at work at once.
     """
     if text == before and before:
         return False
-    return any(_is_beginning(text, old) for old in {before or NEW, _as_dvc_writes(before) or NEW})
+    return any(_is_beginning(text, old, stages) for old in {before or NEW, _as_dvc_writes(before) or NEW})
 
 
-def _is_beginning(text: bytes, before: bytes) -> bool:
+def _is_beginning(text: bytes, before: bytes, stages: int) -> bool:
     complete_lines = INDENTATION.sub(b"", text)
     new, old = ENTRY.split(complete_lines), ENTRY.split(before)
-    if len(new) > len(old) + 1:
+    if len(new) > len(old) + stages:
         return False
     own = 0
     for number, entry in enumerate(new):
@@ -72,12 +60,14 @@ def _is_beginning(text: bytes, before: bytes) -> bool:
             return False
         own += 1
     at_its_end = len(new) == len(old) > 1 and new[-1] == old[-1] and complete_lines == text
-    return own <= 1 and not at_its_end
+    return own <= stages and not at_its_end
 
 
 def _as_dvc_writes(text: bytes) -> bytes:
     """This dvc.lock as DVC writes it when nothing changes; as it is where it cannot be read."""
     try:
-        return str(dumps_yaml(parse_for_update(text.decode(), "dvc.lock") or {})).encode() if text else text
+        return (
+            str(dumps_yaml(parse_yaml_for_update(text.decode(), "dvc.lock") or {})).encode() if text else text
+        )
     except (DvcException, UnicodeDecodeError):
         return text

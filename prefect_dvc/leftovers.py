@@ -5,55 +5,88 @@ To be used by whoever holds the lock of the workspace.
 
 import json
 import os
-import shutil
-from collections.abc import Callable, Mapping
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import psutil
 from dvc.exceptions import DvcException  # type: ignore[import-untyped]
 from dvc.lock import make_lock  # type: ignore[import-untyped]
 from dvc.repo import Repo  # type: ignore[import-untyped]
 
-from flows import lock_file
+from prefect_dvc import lock_file
 
-LOCK_FILE = "dvc.lock"
-KEPT = ".dvc/tmp/dvc.lock.kept"  # there while a stage is at work; empty where there was no dvc.lock
+KEPT = ".dvc/tmp/kept"
+"""Where copies of lock files are while stages are at work: a line with the number of these stages, then the
+content, which is empty where there was none."""
 Log = Callable[[str], None]
 
 
-def keep_lock_file(root: Path) -> None:
-    """Keep a copy of dvc.lock, which DVC does not write in one step, until `forget_lock_file`."""
-    part = root / f"{KEPT}.part"
-    if (root / LOCK_FILE).exists():
-        shutil.copy(root / LOCK_FILE, part)
-    else:
-        part.write_bytes(b"")
-    os.replace(part, root / KEPT)
+class LockFiles:
+    """Keeps copies of lock files while stages are at work, as DVC does not write them in one step."""
 
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._at_work: Counter[str] = Counter()
+        self._lock = threading.Lock()
 
-def forget_lock_file(root: Path) -> None:
-    (root / KEPT).unlink(missing_ok=True)
+    @contextmanager
+    def kept(self, path: str, while_nobody_writes: Callable[[Callable[[], None]], None]) -> Iterator[None]:
+        """Keep a copy while a stage is at work that will write into `path`, relative to the repository.
+
+        Args:
+            while_nobody_writes: calls a function when DVC writes nothing; for several stages at once.
+        """
+        with self._lock:
+            self._at_work[path] += 1
+            if self._at_work[path] > 1:
+                while_nobody_writes(lambda: self._keep(path))
+            else:
+                self._keep(path)
+        yield  # after a sudden end the copy stays, for `mend`
+        with self._lock:
+            self._at_work[path] -= 1
+            if not self._at_work[path]:
+                _kept(self._root, path).unlink(missing_ok=True)
+
+    def _keep(self, path: str) -> None:
+        kept, written = _kept(self._root, path), self._root / path
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part = kept.with_suffix(".part")
+        number = b"%d\n" % self._at_work[path]
+        part.write_bytes(number + (written.read_bytes() if written.exists() else b""))
+        os.replace(part, kept)
 
 
 def mend(root: Path, log: Log) -> None:
-    """Bring back a dvc.lock that was being written; remove the locks on paths that dead processes hold."""
-    if (root / KEPT).exists():
-        _mend_lock_file(root / LOCK_FILE, root / KEPT, log)
+    """Bring back lock files that were being written; remove the locks on paths that dead processes hold."""
+    for kept in sorted((root / KEPT).glob("*.lock")):
+        _mend_lock_file(root / unquote(kept.name), kept, log)
     locks = root / ".dvc/tmp/rwlock"
     if locks.exists() and _holders(locks) != []:
         _mend_locks(root, locks, log)
 
 
+def _kept(root: Path, path: str) -> Path:
+    return root / KEPT / quote(path, safe="")
+
+
 def _mend_lock_file(written: Path, kept: Path, log: Log) -> None:
-    text, before = written.read_bytes() if written.exists() else None, kept.read_bytes()
-    if text is not None and lock_file.may_be_cut(text, before):
-        # At worst it was whole: then DVC's run cache still has the stage, and restores it.
-        log("dvc.lock was being written when a run was killed; taking the one before that")
+    text = written.read_bytes() if written.exists() else None
+    stages, _, before = kept.read_bytes().partition(b"\n")
+    if text is not None and lock_file.may_be_cut(text, before, int(stages)):
+        # At worst it was whole: then DVC's run cache still has the stages, and restores them.
+        log(f"{unquote(kept.name)} was being written when a run was killed; taking the one before that")
         if before:
-            os.replace(kept, written)
-            return
-        written.unlink()
+            part = kept.with_suffix(".part")
+            part.write_bytes(before)
+            os.replace(part, written)
+        else:
+            written.unlink()
     elif text is not None and not lock_file.is_valid(text):
         return  # somebody else's work, such as a merge; the copy stays until it is done
     kept.unlink()

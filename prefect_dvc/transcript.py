@@ -31,6 +31,7 @@ class Outcome(StrEnum):
     UP_TO_DATE = "up to date"
     RESTORED = "restored from cache"
     FAILED = "failed"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,14 @@ class Transcript:
         self.outcome = Outcome.RAN
         self._stage = stage
         self._log = log
-        self._stage_speaks = False
+        self.begun = False
+        """Whether the command of the stage has begun; for a stage, what went before is DVC's own work."""
         self._lines: deque[str] = deque(maxlen=LAST_LINES + 1)
 
     @property
     def busy(self) -> bool:
         """Whether DVC did not begin, for another `dvc` holds what it needs; the lines say which."""
-        return not self._stage_speaks and any(BUSY.search(line) for line in self._lines)
+        return not self.begun and any(BUSY.search(line) for line in self._lines)
 
     def add(self, raw: bytes) -> None:
         text = ESCAPES.sub("", raw.decode(errors="replace")).rstrip()
@@ -67,10 +69,10 @@ class Transcript:
         if not line or line.startswith(HINTS):
             return
         self._log(line)
-        if self._stage_speaks:
+        if self.begun:
             self._lines.append(line)
         elif line.startswith("> "):
-            self._stage_speaks = True
+            self.begun = True
             self._lines.clear()
         elif line.startswith(f"Stage '{self._stage}' didn't change"):
             self.outcome = Outcome.UP_TO_DATE
@@ -82,4 +84,4 @@ class Transcript:
     def last_lines(self) -> tuple[str, ...]:
         # DVC closes with a line that repeats the command; the stage's own words matter more if there are any.
         own = [line for line in self._lines if not line.startswith("ERROR: failed to reproduce")]
-        return tuple((own if self._stage_speaks and own else list(self._lines))[-LAST_LINES:])
+        return tuple((own if self.begun and own else list(self._lines))[-LAST_LINES:])

@@ -39,8 +39,9 @@ class EmbeddedServer:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (until `stop`)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+            _reach_directly("127.0.0.1")
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "flows.server", str(listener.fileno())],
+                [sys.executable, "-P", __file__, str(listener.fileno())],
                 env=os.environ | ENVIRONMENT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -77,6 +78,14 @@ class EmbeddedServer:
             self._process.kill()
             self._process.wait()
         self._errors.close()
+
+
+def _reach_directly(host: str) -> None:
+    """Use none of the proxies that the environment may name, in upper and lower case, for this host."""
+    for name in ("no_proxy", "NO_PROXY"):
+        hosts = [each for each in os.environ.get(name, "").split(",") if each]
+        if host not in hosts:
+            os.environ[name] = ",".join([*hosts, host])
 
 
 def serve(descriptor: int) -> None:

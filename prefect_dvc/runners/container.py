@@ -1,4 +1,7 @@
-"""A stage in a Docker container of its own, which sees the workspace and nothing else of this machine."""
+"""A stage in a Docker container of its own, which sees the workspace and nothing else of this machine.
+
+As a program, `python container.py FIELDS COMMAND`, it runs the command of one stage: `shell.py` becomes it.
+"""
 
 import os
 import signal
@@ -6,6 +9,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import docker
@@ -15,11 +19,9 @@ from docker.types import DeviceRequest
 from docker.utils.socket import frames_iter_no_tty
 from pydantic import AfterValidator, BaseModel, Field
 
-LABEL = "digits.workspace"
-NETWORK = {"download", "web_runtime"}  # the stages that need one
-GPU = {"train", "verify"}  # the stages that use one
-# What a stage may need of the environment: where the network's proxy and registries are.
-PASSED_ON = ("DIGITS_", "DVC_STAGE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "NPM_CONFIG_")
+LABEL = "prefect-dvc.workspace"
+GUARD = Path(__file__).parents[1] / "guard.py"
+GUARD_INSIDE = "/prefect-dvc-guard.py"
 
 
 class ContainerError(Exception):
@@ -35,9 +37,18 @@ def _bytes(text: str) -> str:
 
 
 class ContainerRunner(BaseModel, extra="forbid"):
-    """Each stage in a container of `image`, which may use so much memory (`4g`) and so many CPUs (1.5)."""
+    """Each stage in a container of `image`, which may use so much memory (`4g`) and so many CPUs (1.5).
+
+    The image must have `python`, for the guard that ends a stage whose `dvc` is dead; who has none is told
+    how the `image_comes_by`. `network` names the stages that have one, `gpus` those that get the GPUs of the
+    machine. `passed_on` says how the names of the variables begin that a stage sees, in capitals.
+    """
 
     image: str
+    image_comes_by: str = "build it, or pull it"
+    network: frozenset[str] = frozenset()
+    gpus: frozenset[str] = frozenset()
+    passed_on: tuple[str, ...] = ("DVC_STAGE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
     memory: Annotated[str, AfterValidator(_bytes)] | None = None
     cpus: Annotated[float, Field(ge=0.01)] | None = None
 
@@ -61,7 +72,11 @@ class ContainerRunner(BaseModel, extra="forbid"):
                     container.remove(force=True, v=True)
 
     def run(self, command: str, folder: str, environment: dict[str, str]) -> int:
-        """As `Runner.run`; the code is above 128 where the container was killed, for its memory or else."""
+        """Run a shell command in `folder` to its end, and return its exit code.
+
+        It is above 128 where the container was killed, for its memory or else. Whatever ends the caller ends
+        the command.
+        """
         try:
             with _engine() as engine:
                 self._require_image(engine)
@@ -78,24 +93,27 @@ class ContainerRunner(BaseModel, extra="forbid"):
         try:
             engine.images.get(self.image)
         except ImageNotFound:
-            raise ContainerError(f"there is no image {self.image} here; `make image` builds it") from None
+            raise ContainerError(f"there is no image {self.image} here; {self.image_comes_by}") from None
 
     def _create(
         self, engine: docker.DockerClient, command: str, folder: str, environment: dict[str, str]
     ) -> str:
         stage = environment["DVC_STAGE"]
         api = engine.api
-        gpus = stage in GPU and "nvidia" in engine.info()["Runtimes"]
+        gpus = stage in self.gpus and "nvidia" in engine.info()["Runtimes"]
         host = api.create_host_config(
             auto_remove=True,
             # Under its own name, for links into DVC's cache are absolute.
-            binds={folder: {"bind": folder, "mode": "rw"}},
+            binds={
+                folder: {"bind": folder, "mode": "rw"},
+                str(GUARD): {"bind": GUARD_INSIDE, "mode": "ro"},
+            },
             cap_drop=["ALL"],
             device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if gpus else None,
             mem_limit=self.memory,
             memswap_limit=self.memory,
             nano_cpus=round(self.cpus * 1e9) if self.cpus else None,
-            network_mode="bridge" if stage in NETWORK else "none",
+            network_mode="bridge" if stage in self.network else "none",
             read_only=True,
             security_opt=["no-new-privileges"],
             tmpfs={"/tmp": ""},
@@ -103,10 +121,10 @@ class ContainerRunner(BaseModel, extra="forbid"):
         # The engine closes its standard input when this process dies, upon which the guard ends the stage.
         created = api.create_container(
             self.image,
-            ["python", "-I", "-S", "/app/flows/guard.py", "sh", "-c", command],
-            environment={k: v for k, v in environment.items() if k.upper().startswith(PASSED_ON)},
+            ["python", "-I", "-S", GUARD_INSIDE, "sh", "-c", command],
+            environment={k: v for k, v in environment.items() if k.upper().startswith(self.passed_on)},
             host_config=host,
-            labels={LABEL: folder, "digits.stage": stage},
+            labels={LABEL: folder, "prefect-dvc.stage": stage},
             stdin_open=True,
             user=f"{os.getuid()}:{os.getgid()}",
             working_dir=folder,
@@ -161,3 +179,8 @@ def _pass_on(attached: Any) -> bool:
     finally:
         signal.signal(signal.SIGINT, handler)
     return bool(interrupted)
+
+
+if __name__ == "__main__":
+    runner = ContainerRunner.model_validate_json(sys.argv[1])
+    sys.exit(runner.run(sys.argv[2], os.getcwd(), dict(os.environ)))

@@ -1,0 +1,137 @@
+"""The command line: `prefect-dvc --help`, or `python -m prefect_dvc --help`."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect_dvc.server import EmbeddedServer
+from prefect_dvc.settings import server_is_configured
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0, 1 where stages failed, 2 where nothing could be done."""
+    arguments = vars(_arguments(argv))
+    command: Callable[..., int] = arguments.pop("command")
+    return command(**arguments)
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="prefect-dvc", description="Any DVC project under Prefect.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run the stages that are not up to date")
+    run.set_defaults(command=_run)
+    plan = commands.add_parser("plan", help="say which stages would run and why, and run none")
+    plan.set_defaults(command=_plan)
+    plan.add_argument("--json", dest="as_json", action="store_true", help="as JSON")
+    for each in (run, plan):
+        each.add_argument("targets", nargs="*", metavar="TARGET", help="stages; without any, dvc.yaml")
+        each.add_argument("-P", "--all-pipelines", action="store_true", help="all of the repository")
+        each.add_argument("-s", "--single-item", action="store_true", help="not what they depend on")
+    run.add_argument("-f", "--force", action="store_true", help="run stages that are up to date, too")
+    run.add_argument("-j", "--jobs", type=_positive, metavar="NUMBER", help="of stages at once")
+    run.add_argument(
+        "--limit",
+        dest="limits",
+        action="append",
+        type=_limit,
+        default=[],
+        metavar="NAME=AMOUNT",
+        help="of what stages take while they work, such as gpu=1",
+    )
+    run.add_argument("--time-limit", type=float, metavar="SECONDS", help="for each stage")
+    run.add_argument("--on-failure", choices=["stop", "skip-dependents"], default="stop")
+    run.add_argument("--no-remote", dest="remote", action="store_false", help="neither fetch nor push")
+    restore = commands.add_parser("restore", help="put back the outputs that dvc.lock records")
+    restore.set_defaults(command=_restore)
+    return parser.parse_args(argv)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _limit(text: str) -> tuple[str, float]:
+    name, _, amount = text.partition("=")
+    return name, float(amount)
+
+
+def _run(limits: list[tuple[str, float]], **options: Any) -> int:
+    embedded = None
+    if not server_is_configured():
+        embedded = EmbeddedServer()  # starts while the rest is loaded
+        os.environ["PREFECT_API_URL"] = embedded.url
+    from prefect_dvc.command import run
+    from prefect_dvc.flow import repro
+    from prefect_dvc.workspace import Workspace
+
+    with Workspace(Path.cwd()).load_ahead():
+        state = run(lambda: repro(**options, limits=dict(limits), return_state=True), embedded)
+    if isinstance(state, int):
+        return state
+    print()
+    for result in state.result():
+        print(f"{result.seconds:8.1f} s  {result.outcome:20}  {result.stage}")
+    return 0
+
+
+def _plan(as_json: bool, targets: list[str], **selection: bool) -> int:
+    from prefect_dvc.plan import plan
+    from prefect_dvc.project import Project, ProjectError
+
+    try:
+        project = Project(Path.cwd(), _say)
+        planned = plan(project, project.stages(targets, **selection))
+    except ProjectError as error:
+        return _failed(error)
+    if as_json:
+        print(json.dumps([each.as_json() for each in planned], indent=2, default=str))
+        return 0
+    from rich.console import Console
+    from rich.tree import Tree
+
+    tree = Tree(f"{Path.cwd().name}: {_count(len(planned))}")
+    for each in planned:
+        branch = tree.add(f"[bold]{each.stage}[/bold] would {each.prospect}")
+        for reason in each.reasons:
+            branch.add(str(reason), highlight=False)
+    Console(soft_wrap=True).print(tree)
+    return 0
+
+
+def _restore() -> int:
+    from prefect_dvc.locking import BusyError
+    from prefect_dvc.project import ProjectError
+    from prefect_dvc.restore import restore
+    from prefect_dvc.workspace import Workspace
+
+    workspace = Workspace(Path.cwd(), tell=_say)
+    try:
+        with workspace.alone():
+            restored = restore(workspace.project)
+    except (BusyError, ProjectError, OSError) as error:
+        return _failed(error)
+    return restored.tell()
+
+
+def _count(number: int) -> str:
+    return "1 stage" if number == 1 else f"{number} stages"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _failed(error: Exception) -> int:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

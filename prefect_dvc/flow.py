@@ -1,0 +1,93 @@
+"""The Prefect flow for any DVC project: its stages as tasks, the remote around them."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+from pydantic import Field
+
+from prefect_dvc import tasks
+from prefect_dvc.project import ProjectError
+from prefect_dvc.runs import run_stages
+from prefect_dvc.schedule import OnFailure
+from prefect_dvc.transcript import Outcome, StageResult
+from prefect_dvc.workspace import Workspace
+
+
+@flow(name="repro", persist_result=False)
+def repro(
+    targets: list[str] | None = None,
+    all_pipelines: bool = False,
+    single_item: bool = False,
+    force: bool = False,
+    jobs: Annotated[int, Field(gt=0)] | None = None,
+    limits: dict[str, Annotated[float, Field(ge=0)]] | None = None,
+    time_limit: Annotated[float, Field(gt=0)] | None = None,
+    on_failure: OnFailure = "stop",
+    remote: bool = True,
+) -> State[Any]:
+    """Run the stages of the current folder that are not up to date, as `dvc repro` would.
+
+    Args:
+        targets: stages, or `dvc.yaml` and `.dvc` files; if not given, the `dvc.yaml` of this folder.
+        all_pipelines: all stages of the repository instead.
+        single_item: only the targets, given what they depend on as it is.
+        force: run them in any case.
+        jobs: how many stages may work at once; if not given, as many as there are cores.
+        limits: how much there is of what stages take while they work, such as `{"gpu": 1}`.
+        time_limit: seconds for the command of each stage that has none of its own.
+        on_failure: `stop`, or `skip-dependents` to go on with what does not depend on the failed stage.
+        remote: fetch from DVC's default remote before, and push to it after; without one, nothing is done.
+    """
+    log = get_run_logger().info
+    workspace = Workspace(Path.cwd(), tell=log)
+    how = tasks.How(force=force, time_limit=time_limit)
+    try:
+        with workspace.lock(log):
+            stages = workspace.project.stages(
+                targets or (), all_pipelines=all_pipelines, single_item=single_item
+            )
+            remote = remote and workspace.project.remote() is not None
+            workspace.pull = remote and not force and fetched(workspace, [stage.name for stage in stages])
+            results, messages = run_stages(
+                workspace, stages, how, jobs=jobs, limits=limits, on_failure=on_failure
+            )
+            if messages:
+                return Failed(message="\n".join([*messages, *skipped(results)]), data=results)
+            sure = [stage.name for stage in stages if not (stage.always_changed or stage.is_source)]
+            if stale := workspace.project.stale(sure):
+                return Failed(
+                    message=f"error: changed while the stages ran: {', '.join(stale)}; run it again"
+                )
+            if remote and (problem := pushed(workspace)):
+                return Failed(message=problem)
+    except ProjectError as error:
+        return Failed(message=f"error: {error}")
+    message = ", ".join(f"{result.stage} {result.outcome}" for result in results) or "there are no stages"
+    return Completed(message=message, data=results)
+
+
+def fetched(workspace: Workspace, stages: list[str]) -> bool:
+    """Fetch from the remote where a stage is stale; whether stages can be taken from there."""
+    if not workspace.project.stale(stages):
+        return False
+    state: Any = tasks.fetch(workspace, return_state=True)
+    if not state.is_completed():
+        get_run_logger().warning("Going on without the remote. %s", state.message)
+    return bool(state.is_completed())
+
+
+def pushed(workspace: Workspace) -> str | None:
+    """Push to the remote; why it failed, if it did."""
+    state: Any = tasks.push(workspace, return_state=True)
+    if state.is_completed():
+        return None
+    return f"{state.message}\nThe results are whole, but here alone; the next run pushes them."
+
+
+def skipped(results: list[StageResult]) -> list[str]:
+    """The line that says which stages did not run for a failure, if any."""
+    names = [result.stage for result in results if result.outcome is Outcome.SKIPPED]
+    return [f"not run: {', '.join(names)}"] if names else []

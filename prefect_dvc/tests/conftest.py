@@ -1,0 +1,76 @@
+"""Real projects of small stages, on a real Prefect server."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECTS = Path(__file__).parent / "projects"
+
+
+@pytest.fixture(scope="session")
+def costly() -> None:
+    """Who depends on it uses a server, or runs whole projects."""
+
+
+@pytest.fixture(scope="session")
+def server(costly: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prefect server, which flows in this process use, too."""
+    from prefect import settings
+
+    from prefect_dvc.server import EmbeddedServer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        embedded = EmbeddedServer()  # until the end of the process, for Prefect sends its last lines then
+        embedded.wait()
+        with settings.temporary_settings({settings.PREFECT_API_URL: embedded.url}):
+            yield embedded.url
+
+
+class Project:
+    """A copy of one of the projects, in which the test is."""
+
+    def __init__(self, name: str, folder: Path, scm: bool = True) -> None:
+        self.folder = folder
+        shutil.copytree(PROJECTS / name, folder)
+        if scm:
+            self.run("git", "init", "--quiet")
+        self.dvc("init", "--quiet", *([] if scm else ["--no-scm"]))
+
+    def run(self, *command: str, **options: Any) -> str:
+        """The output of a command, which must succeed."""
+        done = subprocess.run(
+            command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+        )
+        assert done.returncode == 0, done.stdout
+        return str(done.stdout)
+
+    def dvc(self, *arguments: str) -> str:
+        return self.run(sys.executable, "-m", "dvc", *arguments)
+
+    def write(self, path: str, content: str) -> None:
+        (self.folder / path).write_text(content)
+
+    def read(self, path: str) -> str:
+        return (self.folder / path).read_text()
+
+
+@pytest.fixture
+def make(costly: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes a copy of a project and goes there."""
+
+    def make(name: str, folder: str = "project", scm: bool = True) -> Project:
+        project = Project(name, tmp_path / folder, scm)
+        monkeypatch.chdir(project.folder)
+        return project
+
+    # As in an environment that the user has activated, with the package in it.
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    return make
