@@ -1,5 +1,6 @@
 """What a run is asked to do, checked before any work."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ GPU = frozenset({"train", "verify"})
 """The stages that use one."""
 PASSED_ON = ("DIGITS_", "DVC_STAGE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "NPM_CONFIG_")
 """What a stage may need of the environment: where the network's proxy and registries are."""
+
+
+BLOCK = re.compile("[a-z0-9][a-z0-9-]*")
 
 
 class RequestError(ValueError):
@@ -101,10 +105,14 @@ def secret(name: str | None) -> dict[str, str]:
     """The environment variables in a Secret block of the Prefect server; none without a name.
 
     Raises:
-        RequestError: there is no such block, or it holds something else.
+        RequestError: the name is none, there is no such block, or it holds something else.
     """
     if name is None:
         return {}
+    if not BLOCK.fullmatch(name):
+        raise RequestError(
+            f"credentials is {name!r}: a block's name consists of lower-case letters, digits and dashes"
+        )
     from prefect.blocks.system import Secret  # loads all kinds of blocks
 
     try:

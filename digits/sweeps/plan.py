@@ -15,6 +15,7 @@ from ruamel.yaml.error import YAMLError
 
 from digits.common import wording as mistakes
 from digits.common.errors import DigitsError
+from digits.common.files import is_dropping
 from digits.common.parameters_file import ParameterError
 from digits.common.section import Section
 from digits.parameters import schema as parameters
@@ -119,6 +120,14 @@ class Point:
         return self.parameters.model_copy(
             update={"train": self.parameters.train.model_copy(update={"seed": seed})}
         )
+
+
+def find(folder: Path, name: str) -> Path:
+    """The file of this sweep. Raises PlanError where the folder has none of this very name."""
+    known = sorted(path.stem for path in folder.glob("*.yaml") if not is_dropping(path.name))
+    if name not in known:
+        raise PlanError(f"there is no sweep {name!r}; there are {', '.join(known) or f'none in {folder}'}")
+    return folder / f"{name}.yaml"
 
 
 def read(path: Path) -> Plan:

@@ -4,6 +4,7 @@ As a program, `python container.py FIELDS COMMAND`, it runs the command of one s
 """
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -36,6 +37,13 @@ def _bytes(text: str) -> str:
     return text
 
 
+def _image(name: str) -> str:
+    # It becomes a part of the address at which the engine is asked.
+    if not re.fullmatch(r"[a-z0-9][\w./:@-]*", name, re.ASCII) or ".." in name:
+        raise ValueError("must be the name of an image such as digits:latest")
+    return name
+
+
 class ContainerRunner(BaseModel, extra="forbid"):
     """Each stage in a container of `image`, which may use so much memory (`4g`) and so many CPUs (1.5).
 
@@ -44,7 +52,7 @@ class ContainerRunner(BaseModel, extra="forbid"):
     machine. `passed_on` says how the names of the variables begin that a stage sees, in capitals.
     """
 
-    image: str
+    image: Annotated[str, AfterValidator(_image)]
     image_comes_by: str = "build it, or pull it"
     network: frozenset[str] = frozenset()
     gpus: frozenset[str] = frozenset()

@@ -261,6 +261,14 @@ def test_without_npm_the_error_says_so(folder: Path, monkeypatch: pytest.MonkeyP
         download(["npm:digits@1"], folder, files=FILES, log=lambda line: None, key="web_runtime.mirrors")
 
 
+@needs_npm
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_no_package_is_an_option_of_npm(folder: Path, option: str) -> None:
+    """npm ends well with these, and packs nothing."""
+    with pytest.raises(DownloadError, match="npm pack ended with"):
+        download([f"npm:{option}"], folder, files=FILES, log=lambda line: None)
+
+
 def test_a_broken_archive_is_a_cause(tmp_path: Path) -> None:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:

@@ -56,6 +56,16 @@ def test_a_recipe_says_what_it_changes_only(folder: Path) -> None:
     assert recipes.overrides(folder, "tutorial") == {"train.epochs": 2}
 
 
+@pytest.mark.parametrize("name", ["../out", "sub/../../out", "", "..", "-h", "*", "tutorial.yaml", "a\0"])
+def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
+    (folder := tmp_path / "recipes").mkdir()
+    (folder / "sub").mkdir()
+    for path in (tmp_path / "out.yaml", folder / "tutorial.yaml"):
+        path.write_text(VALID)
+    with pytest.raises(RecipeError, match=r"^there is no recipe '.*'; there are tutorial$"):
+        recipes.read(folder, name)
+
+
 def test_a_list_is_one_value(folder: Path) -> None:
     (folder / "own.yaml").write_text(VALID.replace("{epochs: 2}", "{loss: [{name: a, weight: 1.0}]}"))
     assert recipes.overrides(folder, "own")["train.loss"] == [{"name": "a", "weight": 1.0}]
