@@ -1,5 +1,6 @@
 """What a run is asked to do, checked before any work."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from digits.parameters import recipes
 from digits.parameters import schema as parameters
+from flows.environment import ADDED, visible
 from prefect_dvc.project import Stage
 from prefect_dvc.workspace import Workspace
 
@@ -19,8 +21,6 @@ NETWORK = frozenset({"download", "web_runtime"})
 """The stages that need one."""
 GPU = frozenset({"train", "verify"})
 """The stages that use one."""
-PASSED_ON = ("DIGITS_", "DVC_STAGE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "NPM_CONFIG_")
-"""What a stage may need of the environment: where the network's proxy and registries are."""
 
 
 BLOCK = re.compile("[a-z0-9][a-z0-9-]*")
@@ -90,7 +90,7 @@ def containers(runner: str, image: str, memory: str | None, cpus: float | None) 
             cpus=cpus,
             network=NETWORK,
             gpus=GPU,
-            passed_on=PASSED_ON,
+            visible=visible(os.environ.get(ADDED, ""), here=False),
         )
         chosen.check()
     except ValidationError as error:

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from digits.common import locking
 from digits.common.workspace import LOCK
+from flows.environment import ADDED, visible
 from prefect_dvc.locking import BusyError
 from prefect_dvc.project import Project, ProjectError
 from prefect_dvc.transcript import Log
@@ -34,6 +35,7 @@ def workspace_of(root: Path, containers: "ContainerRunner | None" = None, tell: 
         tell=tell,
         take=take,
         environment={"PATH": path, locking.HELD: "1"},
+        visible=visible(os.environ.get(ADDED, ""), here=True),
         ahead=AHEAD,
         check_folder=_require_both,
     )

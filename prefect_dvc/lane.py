@@ -23,6 +23,7 @@ class Settings:
 
     shell: str | None
     secrets: Sequence[str]
+    visible: str | None
     containers: dict[str, object] | None
     ahead: Sequence[Sequence[str]] | None
 

@@ -19,7 +19,8 @@ PROGRAM = Path(__file__).with_name("shell")
 PYTHON = "PREFECT_DVC_PYTHON"
 SETTINGS = "PREFECT_DVC_SHELL"
 """In the environment, a JSON object: `shell`, the user's own or null; `secrets`, the names of variables that
-are for DVC alone; `containers`, null or the fields of a `ContainerRunner`; `forks`, null or where to ask."""
+are for DVC alone; `visible`, null or a regular expression of the names of all that a process sees;
+`containers`, null or the fields of a `ContainerRunner`; `forks`, null or where to ask for one."""
 MODULE = re.compile(r"python -m ([\w.]+)")
 OPTIONS = {"zsh": ["--no-rcs"], "bash": ["--noprofile", "--norc"], "fish": ["--no-config"]}
 """With which DVC keeps shells from reading a user's configuration."""
@@ -33,6 +34,9 @@ def main(command: str) -> int:
         os.environ.pop(name, None)
     if settings["shell"]:
         os.environ["SHELL"] = settings["shell"]
+    if settings["visible"] and not settings["containers"]:  # these have an expression of their own
+        for name in [name for name in os.environ if not re.fullmatch(settings["visible"], name)]:
+            del os.environ[name]
     if settings["containers"]:
         described = json.dumps(settings["containers"])
         os.execv(sys.executable, [sys.executable, "-P", str(CONTAINER), described, command])

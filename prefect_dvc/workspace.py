@@ -35,6 +35,8 @@ class Workspace:
     """How to be alone in the repository."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """More of it, for DVC and its stages."""
+    visible: str | None = None
+    """A regular expression of the names of those variables of it that stages see; None if they see all."""
     ahead: Sequence[Sequence[str]] | None = None
     """Modules to load while a stage works, for the next ones; stages `python -m MODULE` then run in forks of
     the process that has loaded them. None if they are to start as DVC starts them."""
@@ -235,7 +237,8 @@ class Workspace:
 
     def _settings(self) -> Settings:
         containers = self.containers.model_dump(mode="json") if self.containers else None
-        return Settings(os.environ.get("SHELL"), sorted(self.credentials), containers, self.ahead)
+        secrets = sorted(self.credentials)
+        return Settings(os.environ.get("SHELL"), secrets, self.visible, containers, self.ahead)
 
     def _start(self, lock: int | None) -> Lane:
         environment = lane_environment({**self.environment, **self.credentials})

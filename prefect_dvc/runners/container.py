@@ -49,14 +49,14 @@ class ContainerRunner(BaseModel, extra="forbid"):
 
     The image must have `python`, for the guard that ends a stage whose `dvc` is dead; who has none is told
     how the `image_comes_by`. `network` names the stages that have one, `gpus` those that get the GPUs of the
-    machine. `passed_on` says how the names of the variables begin that a stage sees, in capitals.
+    machine. `visible` is a regular expression of the names of those environment variables that a stage sees.
     """
 
     image: Annotated[str, AfterValidator(_image)]
     image_comes_by: str = "build it, or pull it"
     network: frozenset[str] = frozenset()
     gpus: frozenset[str] = frozenset()
-    passed_on: tuple[str, ...] = ("DVC_STAGE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+    visible: str = "(?i:DVC_(ROOT|STAGE)|(ALL|HTTP|HTTPS|NO)_PROXY)"
     memory: Annotated[str, AfterValidator(_bytes)] | None = None
     cpus: Annotated[float, Field(ge=0.01)] | None = None
 
@@ -130,7 +130,7 @@ class ContainerRunner(BaseModel, extra="forbid"):
         created = api.create_container(
             self.image,
             ["python", "-I", "-S", GUARD_INSIDE, "sh", "-c", command],
-            environment={k: v for k, v in environment.items() if k.upper().startswith(self.passed_on)},
+            environment={k: v for k, v in environment.items() if re.fullmatch(self.visible, k)},
             host_config=host,
             labels={LABEL: folder, "prefect-dvc.stage": stage},
             stdin_open=True,

@@ -233,8 +233,8 @@ def test_credentials_may_be_a_block_of_the_server_and_are_for_dvc_alone(
     Secret(value=KEYS).save("digits-remote", overwrite=True)
     assert outcomes(run(force=True, credentials="digits-remote")) == ["ran", "ran"]
     assert len(s3.stored()) > 200
-    assert "AWS_DEFAULT_REGION" in Path("environment").read_text()
-    assert "AWS_SECRET_ACCESS_KEY" not in Path("environment").read_text()
+    assert "DVC_STAGE=" in Path("environment").read_text()
+    assert "AWS_" not in Path("environment").read_text()
     assert "a secret" not in caplog.text
 
 
