@@ -64,9 +64,27 @@ image: ## Build the container image, tagged by commit and `latest` (TARGET=cpu: 
 	docker build --target $(TARGET) --build-arg COMMIT=$(COMMIT) $(if $(BASE),--build-arg BASE=$(BASE)) \
 		--tag digits:$(COMMIT)$(if $(filter cpu,$(TARGET)),-cpu) --tag digits:$(TAG_$(TARGET)) $(ARGS) .
 
+# The password of the servers that `make server` and `make up` start. Everybody on this machine reaches them, and so
+# does every page in a browser.
+SERVER_KEY ?= server.key
+$(SERVER_KEY):
+	@(umask 077; python3 -c 'import secrets; print("digits:" + secrets.token_hex(24))' > $@.tmp)
+	@mv $@.tmp $@
+READ_KEY = $${PREFECT_API_AUTH_STRING:-$$(cat $(SERVER_KEY))}
+# For these alone, and for nobody else's server.
+ifneq ($(filter http://127.0.0.1:% http://localhost:%,$(PREFECT_API_URL)),)
+ifneq ($(wildcard $(SERVER_KEY)),)
+export PREFECT_API_AUTH_STRING ?= $(shell cat $(SERVER_KEY))
+endif
+endif
+
 server: PORT ?= 4200
-server: setup ## Run a Prefect server on http://127.0.0.1:4200 until it is stopped (PORT: another)
-	PREFECT_UI_URL=http://127.0.0.1:$(PORT) exec prefect server start --port $(PORT) $(ARGS)
+server: ADDRESS ?= http://127.0.0.1:$(PORT)
+server: setup $(SERVER_KEY) ## Run a Prefect server on http://127.0.0.1:4200 until it is stopped (PORT: another)
+	@echo 'The password for $(ADDRESS) is in $(SERVER_KEY).'
+	PREFECT_SERVER_API_AUTH_STRING=$(READ_KEY) \
+		PREFECT_SERVER_CORS_ALLOWED_ORIGINS=$(ADDRESS),http://127.0.0.1:$(PORT),http://localhost:$(PORT) \
+		PREFECT_UI_URL=$(ADDRESS) PREFECT_SERVER_UI_API_URL=$(ADDRESS)/api exec prefect server start --port $(PORT) $(ARGS)
 
 POOL ?= process
 DEPLOYMENT_process := nightly
@@ -84,12 +102,12 @@ worker: setup ## Run what is due, until it is stopped: in this folder, or with P
 	exec python -m flows.worker --pool digits-$(POOL) --type $(POOL) --limit 1 $(ARGS)
 
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) --project-name digits
-up: ## Run server, worker and a first pipeline in containers of their own; http://127.0.0.1:4200 shows them
+up: $(SERVER_KEY) ## Run server, worker and a first pipeline in containers of their own; http://127.0.0.1:4200 shows them
 	docker image inspect digits:latest >/dev/null 2>&1 || $(MAKE) image
-	$(COMPOSE) up --detach $(ARGS)
+	PREFECT_API_AUTH_STRING=$(READ_KEY) $(COMPOSE) up --detach $(ARGS)
 
 down: ## Stop them; what they have made stays (ARGS=--volumes removes that, too)
-	$(COMPOSE) down $(ARGS)
+	PREFECT_API_AUTH_STRING=none $(COMPOSE) down $(ARGS)
 
 # Tests often wait for servers and containers, so there may be more processes than cores.
 WORKERS ?= 3

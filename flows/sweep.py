@@ -10,7 +10,7 @@ EMBEDDED: EmbeddedServer | None = None
 if __name__ == "__main__" and not {"-h", "--help"} & set(sys.argv) and not server_is_configured():
     # Here, so that it starts while all that follows is imported.
     EMBEDDED = EmbeddedServer()
-    os.environ["PREFECT_API_URL"] = EMBEDDED.url
+    os.environ |= EMBEDDED.settings
 
 # ruff: noqa: E402
 from collections.abc import Sequence

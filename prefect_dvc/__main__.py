@@ -66,7 +66,7 @@ def _run(limits: list[tuple[str, float]], **options: Any) -> int:
     embedded = None
     if not server_is_configured():
         embedded = EmbeddedServer()  # starts while the rest is loaded
-        os.environ["PREFECT_API_URL"] = embedded.url
+        os.environ |= embedded.settings
     from prefect_dvc.command import run
     from prefect_dvc.flow import repro
     from prefect_dvc.workspace import Workspace

@@ -8,6 +8,7 @@ import atexit
 import gc
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -33,16 +34,26 @@ class ServerError(RuntimeError):
 
 
 class EmbeddedServer:
-    """A server that is starting on a free port of 127.0.0.1; it ends when this process does, in any way."""
+    """A server that is starting on a free port of 127.0.0.1; it ends when this process does, in any way.
+
+    Other users of this machine reach that port, and so does every page in a browser. So it answers only who
+    knows its `key`, which is drawn anew each time.
+    """
 
     def __init__(self) -> None:
+        self.key = f"run:{secrets.token_urlsafe(32)}"
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (until `stop`)
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+            origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            self.url = f"{origin}/api"
             _reach_directly("127.0.0.1")
+            own = {
+                "PREFECT_SERVER_API_AUTH_STRING": self.key,
+                "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origin,
+            }
             self._process = subprocess.Popen(
                 [sys.executable, "-P", __file__, str(listener.fileno())],
-                env=os.environ | ENVIRONMENT,
+                env=os.environ | ENVIRONMENT | own,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
@@ -51,6 +62,11 @@ class EmbeddedServer:
             )
         # Runs last, for Prefect sends what is left to send in an exit handler of its own, which is newer.
         atexit.register(self.stop)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The environment variables with which Prefect uses this server."""
+        return {"PREFECT_API_URL": self.url, "PREFECT_API_AUTH_STRING": self.key}
 
     def wait(self, seconds: float = START_SECONDS) -> None:
         """Return when the server answers.

@@ -17,6 +17,8 @@ from tests.patience import PATIENCE, until
 from tests.project import ROOT, STAGES
 from tests.shared import free_port
 
+KEY = "tester:a password"
+AUTH = httpx.BasicAuth(*KEY.split(":"))
 TAKEN = ("port is already allocated", "address already in use")
 
 
@@ -38,7 +40,7 @@ class Compose:
         return subprocess.run(
             [*self._command, *arguments],
             cwd=ROOT,
-            env={**os.environ, "PORT": str(self.port), "IMAGE": IMAGE},
+            env={**os.environ, "PORT": str(self.port), "IMAGE": IMAGE, "PREFECT_API_AUTH_STRING": KEY},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -103,12 +105,13 @@ def test_all_is_at_work_after_up_and_gone_after_down(v2: Compose, engine: docker
     v2.until_healthy("server")
     api = f"http://127.0.0.1:{v2.port}/api"
     assert httpx.get(f"http://127.0.0.1:{v2.port}").is_success
-    nightly = ask(f"{api}/deployments/name/pipeline/nightly")
+    assert httpx.post(f"{api}/flow_runs/filter", json={}).status_code == httpx.codes.UNAUTHORIZED
+    nightly = ask(f"{api}/deployments/name/pipeline/nightly", auth=AUTH)
     assert nightly["schedules"][0]["schedule"]["cron"] == "0 3 * * *"
-    asked = ask(f"{api}/deployments/{nightly['id']}/create_flow_run", {})
+    asked = ask(f"{api}/deployments/{nightly['id']}/create_flow_run", {}, AUTH)
 
     def state() -> str:
-        return str(ask(f"http://127.0.0.1:{v2.port}/api/flow_runs/{asked['id']}")["state_name"])
+        return str(ask(f"http://127.0.0.1:{v2.port}/api/flow_runs/{asked['id']}", auth=AUTH)["state_name"])
 
     until(lambda: state() == "Completed", lambda: v2.container("worker").logs().decode())
 
@@ -118,6 +121,14 @@ def test_all_is_at_work_after_up_and_gone_after_down(v2: Compose, engine: docker
     assert state() == "Completed", "the server has kept what it knew"
     v2("down", "--volumes")
     assert not engine.volumes.list(filters={"label": f"com.docker.compose.project={v2.name}"})
+
+
+def test_without_a_password_nothing_starts(v2: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.test_compose.KEY", "")
+    done = v2._run("up", "--detach")
+    monkeypatch.undo()
+    assert done.returncode != 0
+    assert "say USER:PASSWORD of the server, or use make up" in done.stdout
 
 
 def test_both_versions_read_the_same(v1: Compose, v2: Compose) -> None:

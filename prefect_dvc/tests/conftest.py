@@ -19,8 +19,8 @@ def costly() -> None:
 
 
 @pytest.fixture(scope="session")
-def server(costly: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Prefect server, which flows in this process use, too."""
+def server(costly: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The settings with which a Prefect server is used, and flows in this process use it, too."""
     from prefect import settings
 
     from prefect_dvc.server import EmbeddedServer
@@ -29,8 +29,9 @@ def server(costly: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
         embedded = EmbeddedServer()  # until the end of the process, for Prefect sends its last lines then
         embedded.wait()
-        with settings.temporary_settings({settings.PREFECT_API_URL: embedded.url}):
-            yield embedded.url
+        used = {settings.PREFECT_API_URL: embedded.url, settings.PREFECT_API_AUTH_STRING: embedded.key}
+        with settings.temporary_settings(used):
+            yield embedded.settings
 
 
 class Project:

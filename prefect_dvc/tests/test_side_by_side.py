@@ -71,11 +71,11 @@ KILLS = int(os.environ.get("PREFECT_DVC_KILLS", "3"))
 
 
 @pytest.mark.parametrize("number", range(KILLS))
-def test_a_run_that_is_killed_is_taken_up_again(make: Any, server: str, tmp_path: Any, number: int) -> None:
+def test_a_run_that_is_killed_is_taken_up_again(make: Any, server: dict[str, str], number: int) -> None:
     undisturbed = make("matrix", "undisturbed")
     undisturbed.dvc("repro")
     project = make("matrix")
-    environment = os.environ | {"PREFECT_API_URL": server}
+    environment = os.environ | server
     command = [sys.executable, "-m", "prefect_dvc", "run", "--jobs", "2"]
     seed = random.SystemRandom().randrange(2**32)
     chance = random.Random(seed)

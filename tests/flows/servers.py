@@ -26,13 +26,13 @@ DEPLOYED = YAML(typ="safe").load(ROOT / "prefect.yaml")
 NIGHTLY = {deployment["name"]: deployment for deployment in DEPLOYED["deployments"]}
 
 
-def ask(url: str, body: dict[str, Any] | None = None) -> Any:
+def ask(url: str, body: dict[str, Any] | None = None, auth: httpx.Auth | None = None) -> Any:
     """What a server answers; one that is busy or silent is asked again, as Prefect's own clients do."""
 
     def answer() -> httpx.Response | None:
         method = "GET" if body is None else "POST"
         try:
-            response = httpx.request(method, url, json=body, timeout=30)
+            response = httpx.request(method, url, json=body, auth=auth, timeout=30)
         except httpx.TransportError:
             return None
         return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else response

@@ -282,7 +282,7 @@ def test_what_this_machine_has_not_and_a_silent_server_are_told_in_a_line(projec
     [
         ("about: [", "not valid YAML"),
         ("about: nothing else", "fixed is missing"),
-        (None, "there is no sweep 'impossible'; there are "),
+        (None, "there is no sweep 'absent'; there are "),
     ],
 )
 def test_a_plan_that_is_not_possible_is_told_before_any_work(
