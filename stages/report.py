@@ -41,6 +41,7 @@ def main(values: Report) -> None:
             "file": MODEL.name,
             "bytes": MODEL.stat().st_size,
             "runs here in": f"onnxruntime-web {VERSION} (MIT license)",
+            "license": "Apache-2.0; of the test images, CC BY-SA 3.0",
         },
         metrics=metrics,
         classes=[

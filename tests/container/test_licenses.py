@@ -1,0 +1,81 @@
+"""The licences of what is carried: all are known and accepted, the list is theirs; a planted one is found."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.project import ROOT
+
+LICENSES = ROOT / "container/licenses.py"
+
+
+@pytest.fixture(scope="module")
+def licenses() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("licenses", LICENSES)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_all_are_accepted_and_the_list_is_up_to_date(
+    licenses: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert licenses.main([]) == 0, capsys.readouterr().err
+    listed = (ROOT / "docs/licenses.md").read_text().splitlines()
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) > 150
+    # An environment without CUDA has fewer packages.
+    assert [line for line in said if line not in listed] == [], "run: make licenses"
+    names = {line.split(" | ")[0].removeprefix("| ") for line in listed if line.startswith("| ")}
+    locked = {line.split("==")[0].split("[")[0] for line in licenses.LOCK.read_text().splitlines()}
+    assert names - {"what"} - licenses.OTHERS.keys() <= locked, "some are carried no more; run: make licenses"
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ("License-Expression: GPL-3.0-only", "'GPL-3.0-only'"),
+        ("License-Expression: MIT AND (AGPL-3.0-only OR SSPL-1.0)", "'(AGPL-3.0-only OR SSPL-1.0)'"),
+        ("License: The Unheard-of License", "'The Unheard-of License'"),
+        ("License: Proprietary\nClassifier: License :: Other/Proprietary License", "'Proprietary'"),
+        ("Summary: says nothing", "'nothing'"),
+    ],
+)
+def test_a_planted_licence_is_found(tmp_path: Path, fields: str, fault: str) -> None:
+    (tmp_path / "container").mkdir()
+    (tmp_path / "container/licenses.py").write_bytes(LICENSES.read_bytes())
+    (tmp_path / "requirements.lock").write_text(
+        "good==1.0 \\\n    --hash=sha256:00\nplanted[more]==2.0\nother==3.0\n"
+    )
+    for name, said in (("good", "License: MIT license"), ("planted", fields)):
+        folder = tmp_path / f"packages/{name}-1.0.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{said}\n")
+    done = subprocess.run(
+        [sys.executable, "container/licenses.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "packages")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"error: planted: the licence {fault} is not accepted here\n"
+    assert "| good | MIT |" in done.stdout
+
+
+def test_the_licence_of_this_project_is_one_everywhere() -> None:
+    assert "Version 2.0, January 2004" in (ROOT / "LICENSE").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (project["license"], project["license-files"]) == ("Apache-2.0", ["LICENSE"])
+    assert 'org.opencontainers.image.licenses="Apache-2.0"' in (ROOT / "Dockerfile").read_text()
+    assert "\nlicense: Apache-2.0\n" in (ROOT / "CITATION.cff").read_text()
+    assert "!LICENSE" in (ROOT / ".dockerignore").read_text().splitlines()
+    assert '"license": "Apache-2.0' in (ROOT / "stages/report.py").read_text()
