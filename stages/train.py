@@ -88,6 +88,7 @@ def main(parameters: TrainingValues) -> None:
     ranks = distributed.join(parameters) if distributed.launched() else None
     device = ranks.device if ranks else devices.choose(parameters.train.device)
     devices.make_deterministic(parameters.train.threads)
+    devices.warn_of_threads(parameters.train.threads)
     training, mean, std = read_training(parameters.train.stream, device)
     validation, _, _ = read_examples("validation", device)
     parameters.require_validation(len(validation))

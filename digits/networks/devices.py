@@ -1,6 +1,7 @@
 """The device to work on, and the same result on it every time."""
 
 import os
+import sys
 
 import torch
 
@@ -25,6 +26,23 @@ def choose(name: str) -> torch.device:
             "allowed: auto, cpu"
         )
     return torch.device("cuda" if present and name != "cpu" else "cpu")
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def warn_of_threads(threads: int) -> None:
+    """Tell the user, on the standard error, of more threads than cores: the training hardly moves then."""
+    if threads > (there := cores()):
+        print(
+            f"warning: train.threads is {threads}, but this process may use {there} of the cores; "
+            f"threads that wait for one make each step many times slower; set it to at most {there}",
+            file=sys.stderr,
+        )
 
 
 def make_deterministic(threads: int) -> None:

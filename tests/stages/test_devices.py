@@ -27,6 +27,13 @@ def stage(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200)
 
 
+def test_the_training_tells_of_more_threads_than_cores_before_it_reads_anything(folder: Path) -> None:
+    parameters.write(folder / "params.yaml", {"train.device": "cpu", "train.threads": 1000})
+    done = stage(folder, "train")
+    assert done.stderr.startswith("warning: train.threads is 1000, but this process may use ")
+    assert "data/normalized/train.safetensors is missing" in done.stderr
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_only_the_training_needs_the_gpu_that_is_asked_for(folder: Path) -> None:
     assert stage(folder, "parameters").returncode == 0
