@@ -1,0 +1,219 @@
+"""How far the answers of any float32 runtime can be from the exact ones. docs/proof.md has the theorem.
+
+The model of rounding, and gamma, are those of N. J. Higham, Accuracy and Stability of Numerical
+Algorithms, 2nd edition, chapters 2 and 3.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from digits.networks.classifier import Classifier
+from digits.onnx import layers
+from digits.onnx.layers import Layer
+
+Floats = NDArray[np.float64]
+
+UNIT = 2.0**-24
+"""The unit roundoff of float32, to nearest."""
+MISSED = 2.0**-33
+"""What float64 can miss of sums whose terms have signs, as a part of their absolute sum: 2²⁰ roundings."""
+OUTWARD = 1 + 2.0**-20
+"""Pays for that: errors of float64 are 2⁻²⁹ of those that are bounded, and sums of positive numbers exact
+to 1e-12 of their value."""
+UNDERFLOW = 2.0**-80
+"""What flushing subnormal numbers to zero, below 2⁻¹²⁶ each, can come to in a term of ordinary size."""
+OVERFLOW = 2.0**100
+"""Above this nothing is promised; float32 ends at 2¹²⁸."""
+OF_NORMALIZATION = 8
+"""More roundings of a term: (grey / 255 - mean) / std, with divisions or reciprocals, or folded."""
+SPREAD, CONSTANT = 16.0, 64.0
+"""Of log-softmax: so many units for each unit of distance to the largest logit, and so many besides."""
+DOUBTS = 8
+"""Units per image whose state is looked at more closely, in a layer; if there are more, none is."""
+CHUNK = 250
+UNITS = 500_000
+"""Images and units at a time: what the caches hold, and the memory."""
+
+
+class Bounds(NamedTuple):
+    """The exact answers, and how far any runtime can be from them."""
+
+    logits: Floats
+    """[n, 10], exact to float64."""
+    differences: Floats
+    """[n, 10, 10]: of the computed difference of two log-probabilities from the exact one; inf: no bound."""
+
+    @property
+    def digits(self) -> NDArray[np.integer]:
+        """The exact predictions [n]."""
+        found: NDArray[np.integer] = self.logits.argmax(axis=1)
+        return found
+
+    @property
+    def slack(self) -> Floats:
+        """[n, 10]: by how much the margin over each other digit exceeds its bound; inf for itself."""
+        rows = np.arange(len(self.logits))
+        top = self.digits
+        found: Floats = self.logits[rows, top, None] - self.logits - self.differences[rows, top]
+        found[rows, top] = np.inf
+        return found
+
+    @property
+    def certain(self) -> NDArray[np.bool_]:
+        """[n]: whether every runtime predicts this digit, and none another one equally."""
+        found: NDArray[np.bool_] = self.slack.min(axis=1) > 0
+        return found
+
+
+class Forward(NamedTuple):
+    """One layer of some images."""
+
+    outputs: Tensor
+    """z, exact to float64, before the ReLU."""
+    total: Tensor
+    """The most by which a runtime's output behind the ReLU differs, by sums of absolute values."""
+    added: Tensor
+    """What of that is not the error of the layers before, carried through the signs of their weights."""
+    slope: Tensor
+    """How much of an error of the inputs goes through the ReLU: 1 or 0, and where the error could change its
+    state, something between, and `added` has the rest: with an error d of at most t, |z| < t,
+    relu(z + d) - relu(z) is within (t - |z|) / 2 of d (t + z) / 2t."""
+
+
+def gamma(roundings: int) -> float:
+    """nu / (1 - nu): the most by which n roundings change a number, relatively."""
+    return roundings * UNIT / (1 - roundings * UNIT)
+
+
+def bounds(classifier: Classifier, images: NDArray[np.uint8]) -> Bounds:
+    """What every float32 runtime must answer for raw images uint8 [n, 1, 28, 28].
+
+    Raises:
+        UnknownNetworkError: the network has a layer of a kind that the theorem does not treat.
+    """
+    network = layers.of(classifier)
+    normalization = float(classifier.mean), float(classifier.std)
+    units = sum(math.prod(layer.shape) for layer in network)
+    pictures = torch.from_numpy(images).split(max(1, min(CHUNK, UNITS // units)))
+    parts = [_bounds(network, part.double() / 255, *normalization) for part in pictures]
+    logits, differences = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
+    return Bounds(logits, differences)
+
+
+@torch.inference_mode()
+def _bounds(network: Sequence[Layer], pictures: Tensor, mean: float, std: float) -> tuple[Tensor, Tensor]:
+    """Logits and differences, as in `Bounds`, of pictures [n, 1, 28, 28] in [0, 1]."""
+    forwards = [_first(network[0], pictures, mean, std)]
+    for number in range(1, len(network)):
+        forwards.append(_next(network[: number + 1], forwards))
+    last = forwards[-1]
+    logits, found = last.outputs, last.added[:, :, None] + last.added[:, None]
+    rows = torch.eye(logits.shape[1], dtype=torch.float64).expand(len(pictures), -1, -1)
+    for carried, added in _carried(network, forwards, rows):
+        found += _of_pairs(carried, added)
+    missed = MISSED * len(network) * last.total  # each layer's share is below the total error
+    found += missed[:, :, None] + missed[:, None]
+    found = (found + _of_log_softmax(logits, found)) * OUTWARD
+    large = torch.stack([f.total.flatten(1).amax(1) for f in forwards]).amax(0) > gamma(1) * OVERFLOW
+    return logits, found.masked_fill(large[:, None, None], torch.inf)
+
+
+def _first(layer: Layer, pictures: Tensor, mean: float, std: float) -> Forward:
+    rounded = gamma(layer.roundings + OF_NORMALIZATION)
+    ink, paper = pictures / std, torch.full_like(pictures[:1], mean / std)
+    terms = layer.sizes(ink + paper.abs()) + layer.bias_size + _folded(layer, -paper)
+    local = rounded * (1 + rounded) * terms
+    local = (local + _underflow(layer, ink + paper.abs())) * OUTWARD
+    return _settled([layer], [], layer.values((pictures - mean) / std), local, local)
+
+
+def _folded(layer: Layer, blank: Tensor) -> Tensor:
+    """How large the bias can be that has the mean in it: summed up in float32, it is then a term more."""
+    return (layer.values(blank) - layer.bias).abs() + layer.bias_size
+
+
+def _next(network: Sequence[Layer], forwards: Sequence[Forward]) -> Forward:
+    """The last layer of `network`, by all those before it."""
+    before, layer = network[-2:]
+    exact, wrong = forwards[-1].outputs, forwards[-1].total
+    if before.rectified:
+        exact = exact.clamp(min=0)
+    local = gamma(layer.roundings) * (layer.sizes(exact.abs() + wrong) + layer.bias_size)
+    local = (local + _underflow(layer, exact.abs() + wrong)) * OUTWARD
+    total = (local + layer.sizes(wrong)) * OUTWARD
+    return _settled(network, forwards, layer.values(exact), local, total)
+
+
+def _settled(
+    network: Sequence[Layer], forwards: Sequence[Forward], outputs: Tensor, local: Tensor, total: Tensor
+) -> Forward:
+    """The last layer of `network` with its ReLU, by the errors of its outputs."""
+    if not network[-1].rectified:
+        return Forward(outputs, total, local, torch.ones_like(total))
+    sharp = _sharpened(network, forwards, outputs, local, total)
+    slope, rest = _relu(outputs, sharp)
+    behind = torch.where(outputs > 0, total, (total + outputs).clamp(min=0))
+    return Forward(outputs, behind, slope * local + rest, slope)
+
+
+def _relu(outputs: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
+    """How much of an error of at most `errors` a ReLU lets through, and how far that may be wrong."""
+    slope = ((errors + outputs) / (2 * errors)).clamp(0, 1)
+    return slope, (errors - outputs.abs()).clamp(min=0) / 2
+
+
+def _sharpened(
+    network: Sequence[Layer], forwards: Sequence[Forward], outputs: Tensor, local: Tensor, total: Tensor
+) -> Tensor:
+    """`total`, smaller where it could change the state of a ReLU and the signs of the weights count."""
+    images, units = (outputs.abs() <= total).flatten(1).nonzero(as_tuple=True)
+    if len(forwards) < 2 or not 0 < len(images) <= DOUBTS * len(outputs):
+        return total
+    rows = torch.zeros(len(images), 1, outputs[0].numel(), dtype=torch.float64)
+    rows[range(len(images)), 0, units] = 1
+    some = [Forward(*(part[images] for part in forward)) for forward in forwards]
+    error = (local + MISSED * len(network) * total).flatten(1)[images, units]
+    for carried, added in _carried(network, some, rows.unflatten(2, outputs.shape[1:])):
+        error += (carried[:, 0].abs() * added).sum(1)
+    sharp = total.flatten(1).clone()
+    sharp[images, units] = torch.minimum(error * OUTWARD, sharp[images, units])
+    return sharp.view_as(total)
+
+
+def _carried(
+    network: Sequence[Layer], forwards: Sequence[Forward], rows: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """From the last hidden layer to the first: rows and what they meet, [n, r, units] and [n, units].
+
+    The rows are `rows` [n, r, *outputs] times the layers behind, with their signs; they meet what is `added`.
+    """
+    for layer, forward in zip(reversed(network[1:]), reversed(forwards[: len(network) - 1]), strict=True):
+        rows = layer.back(rows)
+        yield rows.flatten(2), forward.added.flatten(1)
+        rows = rows * forward.slope[:, None]
+
+
+def _of_pairs(rows: Tensor, errors: Tensor) -> Tensor:
+    """Σ |rᵢ - rⱼ| e for each pair of rows [n, 10, m], with errors [n, m]: [n, 10, 10]."""
+    scaled = rows * errors[:, None]
+    found = scaled.new_zeros(len(rows), rows.shape[1], rows.shape[1])
+    for i in range(rows.shape[1] - 1):
+        found[:, i, i + 1 :] = (scaled[:, i, None] - scaled[:, i + 1 :]).abs_().sum(2)
+    return found + found.transpose(1, 2)
+
+
+def _of_log_softmax(logits: Tensor, differences: Tensor) -> Tensor:
+    """What log-softmax adds to the error of a difference of logits, [n, 10, 10]."""
+    distances = logits.amax(1, keepdim=True) - logits + differences.amax(2)
+    own = UNIT * (SPREAD * distances + CONSTANT)
+    return own[:, :, None] + own[:, None, :]
+
+
+def _underflow(layer: Layer, inputs: Tensor) -> float:
+    return UNDERFLOW * layer.terms * layer.largest**2 * (1 + float(inputs.max()))

@@ -1,0 +1,40 @@
+"""Small classifiers, and what the error bound is held against."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from digits.models.mlp import FeedForwardNet
+from digits.networks.classifier import Classifier
+from digits.onnx.bound import Bounds
+from tests.digits.onnx.orders import Single
+
+WHITE = np.full((1, 1, 28, 28), 255, np.uint8)
+NONE = torch.zeros(10)
+
+
+def mlp(sizes: list[int], seed: int = 1, mean: float = 0.1307, std: float = 0.3081) -> Classifier:
+    torch.manual_seed(seed)
+    net = FeedForwardNet(hidden_sizes=sizes, dropout=0.2).build()
+    return Classifier(net, mean, std).eval()
+
+
+def differences(answers: NDArray[np.floating]) -> NDArray[np.float64]:
+    exact = answers.astype(np.float64)
+    return exact[:, :, None] - exact[:, None, :]
+
+
+def ratio(found: Single, expected: Bounds) -> float:
+    """The largest observed error as a part of the bound."""
+    errors = np.abs(differences(found) - differences(expected.logits))
+    return float(np.max(errors / expected.differences, initial=0, where=expected.differences > 0))
+
+
+def set_weights(classifier: Classifier, *values: tuple[Tensor, Tensor]) -> Classifier:
+    linear = [m for m in classifier.net.children() if isinstance(m, nn.Linear)]
+    with torch.no_grad():
+        for module, (weight, bias) in zip(linear, values, strict=True):
+            module.weight.copy_(weight)
+            module.bias.copy_(bias)
+    return classifier
