@@ -15,6 +15,7 @@ from digits.onnx import certificate, export, near_ties
 from digits.onnx.certificate import Missing
 from digits.onnx.certificate_table import line, table
 from digits.onnx.parity import Comparison, Reference
+from digits.onnx.proven import Proven
 from digits.onnx.runtime import ORACLE, YARDSTICK, Model, find
 from digits.onnx.sections import Verify
 
@@ -42,14 +43,14 @@ def certify(values: Verify, runtimes: Sequence[str], path: Path) -> None:
     model = Model(ONNX.read_bytes(), model_file.load(MODEL).classifier)
     export.check(onnx.load_from_string(model.onnx))
     ties = near_ties.search(model.classifier, images, values.near_ties)
-    reference = Reference(
-        find(ORACLE)(model, "default"), find(YARDSTICK)(model, "default"), images, test.labels, ties
-    )
+    oracle, yardstick = find(ORACLE)(model, "default"), find(YARDSTICK)(model, "default")
+    proven = Proven(model, images) if values.proven else None
+    reference = Reference(oracle, yardstick, images, test.labels, ties, proven)
     results: list[Comparison | Missing] = []
     for result in certificate.compare_all(runtimes, model, reference, values):
         results.append(result)
         print(line(result))
-    proof = certificate.certificate(reference, results, values.tolerance)
+    proof = certificate.certificate(reference, results, values.tolerance, values.proven)
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(proof, indent=2) + "\n")
     print(table(proof))

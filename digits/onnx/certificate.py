@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from digits.onnx.parity import Comparison, Expected, ParityError, Reference, short
+from digits.onnx.figures import short
+from digits.onnx.parity import Comparison, Expected, ParityError, Reference
 from digits.onnx.runtime import (
     Model,
     NoDeviceError,
@@ -35,6 +36,13 @@ EXPLANATION = [
     "expected, of PyTorch's own float32, too (torch_float32_flips). near_tie_difference: the largest error",
     "on them, held to the same tolerance; near_tie_flips: how many flip; near_tie_flipped_margin: the",
     "largest margin of one that did. It fails above `explained_margin`, twice the error that is allowed.",
+    "bound: what docs/proof.md proves of every float32 runtime, tried or not. images_bounded: test images",
+    "that it was computed for. certain: those whose digit every such runtime predicts; fails below the share",
+    "`least` (verify.proven) of them. median_bound, largest_bound: the most by which, in any such runtime, a",
+    "difference between the predicted digit's log-probability and another's can be wrong. not_certain: the",
+    "images where margin, the exact difference to a rival, is not above its bound; a hundred at most.",
+    "part_of_bound: the largest error of a difference as a part of its bound; a configuration fails above 1,",
+    "for it does not compute in IEEE float32.",
     "missing: runtimes that were chosen and are not here; `passed` says nothing of them. They fail the",
     "stage, unless it is the hardware that is not here (`no_device`).",
 ]
@@ -82,14 +90,18 @@ def _failed(runtime: type[Runtime], level: str, error: RuntimeFailedError) -> Co
 
 
 def certificate(
-    reference: Reference, results: Sequence[Comparison | Missing], tolerance: float
+    reference: Reference, results: Sequence[Comparison | Missing], tolerance: float, least: float = 0.0
 ) -> dict[str, Any]:
-    """All results, ready for JSON."""
+    """All results, ready for JSON; `least` is the share of images whose digit must be certain."""
     comparisons = [result for result in results if isinstance(result, Comparison)]
     test = reference.test
     flips = test.torch_flips + sum(c.class_flips for c in comparisons)
+    bound = reference.proven.facts(least) if reference.proven else None
     return {
-        "passed": bool(comparisons) and not flips and not any(c.faults for c in comparisons),
+        "passed": bool(comparisons)
+        and not flips
+        and not any(c.faults for c in comparisons)
+        and not too_few_certain(bound),
         "images": len(test.images),
         "class_flips": flips,
         "accuracy_torch": reference.accuracy,
@@ -100,6 +112,7 @@ def certificate(
         "tolerance": tolerance,
         "smallest_margin": short(test.margins.min()),
         "largest_harmless_error": short(test.margins.min() / 2),
+        "bound": bound,
         "near_ties": _near_ties(reference, reference.near_ties, tolerance) if reference.near_ties else None,
         "configurations": [asdict(c) for c in comparisons],
         "missing": [asdict(result) for result in results if isinstance(result, Missing)],
@@ -118,6 +131,10 @@ def _near_ties(reference: Reference, ties: Expected, tolerance: float) -> dict[s
     }
 
 
+def too_few_certain(bound: dict[str, Any] | None) -> bool:
+    return bound is not None and bound["certain"] < bound["least"] * bound["images_bounded"]
+
+
 def check(proof: dict[str, Any]) -> None:
     """Raises ParityError naming every configuration that failed, and how; also when none was compared."""
     failed = [
@@ -133,6 +150,11 @@ def check(proof: dict[str, Any]) -> None:
         raise ParityError("not every chosen runtime is here:\n" + "\n".join(lost))
     if not proof["configurations"]:
         raise ParityError("nothing was compared: verify.runtimes names none that is here")
+    if too_few_certain(bound := proof["bound"]):
+        raise ParityError(
+            f"only {bound['certain']:,} of {bound['images_bounded']:,} digits are certain in every float32 "
+            f"runtime; verify.proven asks for a share of {bound['least']:g}"
+        )
     if not proof["passed"]:
         raise ParityError(
             "PyTorch float32 predicts other digits than PyTorch float64: the model is at its limits"

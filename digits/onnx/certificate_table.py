@@ -15,6 +15,7 @@ HEAD = (
     "largest error",
     "mean error",
     "x PyTorch",
+    "of the bound",
     "flips",
     "near-ties flipped",
     "accuracy",
@@ -62,6 +63,7 @@ def _row(runtime: str, version: str, provider: str, found: Sequence[dict[str, An
         worst("largest_difference", ".2e"),
         worst("mean_difference", ".2e"),
         worst("error_ratio", ".2f"),
+        worst("part_of_bound", ".1e"),
         worst("class_flips", "d"),
         worst("near_tie_flips", "d"),
         f"{min(c['accuracy'] for c in found):.4f}",
@@ -81,6 +83,12 @@ def _facts(proof: dict[str, Any]) -> str:
         f"Smallest margin {proof['smallest_margin']:.2e}: "
         f"an error below {proof['largest_harmless_error']:.2e} flips nothing."
     )
+    if bound := proof["bound"]:
+        facts += (
+            f"\n{bound['certain']:,} of {bound['images_bounded']:,} digits are certain in every float32 "
+            f"runtime: no error of a difference can exceed {bound['median_bound']:.1e} (median) to "
+            f"{bound['largest_bound']:.1e}."
+        )
     if ties := proof["near_ties"]:
         facts += (
             f"\n{ties['images']} near-ties, margins {ties['smallest_margin']:.1e} to "

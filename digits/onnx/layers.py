@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -153,6 +153,12 @@ def of(classifier: Classifier) -> list[Layer]:
         elif not isinstance(module, nn.Flatten | Dropout):
             raise UnknownNetworkError(f"no error bound is known for the layer {type(module).__name__}")
     return found
+
+
+def work(network: Sequence[Layer]) -> int:
+    """Multiplications for the answer to one image."""
+    outputs = [math.prod(layer.shape) for layer in network[1:]] + [10]
+    return sum(layer.terms * count for layer, count in zip(network, outputs, strict=True))
 
 
 def _modules(net: nn.Module) -> Iterable[nn.Module]:

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.common.errors import DigitsError
+from digits.onnx.figures import short
+from digits.onnx.proven import Proven
 from digits.onnx.runtime import Runtime
 
 Answers = NDArray[np.floating]
@@ -35,6 +37,7 @@ class Comparison:
     largest_excess: float | None = None
     error_ratio: float | None = None
     smallest_margin: float | None = None
+    part_of_bound: float | None = None
     near_tie_difference: float | None = None
     near_tie_flips: int | None = None
     near_tie_flipped_margin: float | None = None
@@ -68,11 +71,13 @@ class Reference:
         images: NDArray[np.uint8],
         labels: NDArray[np.integer],
         near_ties: NDArray[np.uint8] | None = None,
+        proven: Proven | None = None,
     ) -> None:
         if not len(images):
             raise ParityError("there are no images, so nothing would be compared")
         self.test, self.labels = Expected(oracle, torch32, images), labels
         self.accuracy = float((self.test.torch_classes == labels).mean())
+        self.proven = proven
         self.near_ties = None
         if near_ties is not None and len(near_ties):
             self.near_ties = Expected(oracle, torch32, near_ties)
@@ -94,6 +99,14 @@ class Reference:
             flips = len(self.test.images)
             return Comparison(**facts, class_flips=flips, accuracy=0.0, faults=[str(error)])
         numbers, faults = self._on_test_images(found, tolerance)
+        if self.proven:
+            part, image, pair = self.proven.largest(found)
+            numbers["part_of_bound"] = short(part)
+            if part > 1:
+                faults.append(
+                    f"its error on image {image}, digits {pair[0]} and {pair[1]}, is {part:.3g} times "
+                    "the most that IEEE float32 allows"
+                )
         if self.near_ties and on_near_ties is not None:
             more, more_faults = self._on_near_ties(self.near_ties, on_near_ties, tolerance)
             numbers, faults = numbers | more, faults + more_faults
@@ -159,8 +172,3 @@ def margins(log_probabilities: Answers) -> Answers:
     top = np.partition(log_probabilities, -2, axis=1)[:, -2:]
     difference: Answers = top[:, 1] - top[:, 0]
     return difference
-
-
-def short(value: float) -> float:
-    """Six digits: the others would differ between processors."""
-    return float(f"{value:.6g}")

@@ -28,6 +28,7 @@ class Verify(TopSection):
     optimizations: Annotated[list[Literal["disabled", "enabled"]], Field(min_length=1)]
     tolerance: PositiveFloat
     near_ties: NonNegativeInt
+    proven: Annotated[float, Field(ge=0, le=1)]
 
 
 class Shrink(TopSection):

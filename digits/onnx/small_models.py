@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from digits.data.datasets import Dataset
 from digits.onnx import export
 from digits.onnx.export import INPUT, OUTPUT
-from digits.onnx.parity import short
+from digits.onnx.figures import short
 from digits.onnx.sections import Shrink
 
 Images = NDArray[np.uint8]

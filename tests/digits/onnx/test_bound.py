@@ -11,7 +11,7 @@ from digits.networks.classifier import Classifier
 from digits.onnx import bound, layers
 from digits.onnx.bound import Bounds, bounds
 from tests.digits.onnx import orders
-from tests.digits.onnx.bounded import NONE, WHITE, differences, mlp, ratio, set_weights
+from tests.digits.onnx.bounded import NONE, WHITE, differences, mlp, normalizing, ratio, set_weights
 from tests.digits.onnx.orders import LOG_SOFTMAXES, ORDERS, of_products, shuffled
 
 RNG = np.random.default_rng(1)
@@ -22,12 +22,7 @@ IMAGES[:3] *= RNG.random((3, 1, 28, 28)) < 0.2  # mostly paper, as digits are
 def cnn(seed: int = 1) -> Classifier:
     torch.manual_seed(seed)
     net = ConvolutionalNet(channels=[3, 5], dropout=0.2).build()
-    net(torch.randn(20, 1, 28, 28))  # so that the batch normalization has something to do
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, -1, 1)
-            nn.init.normal_(module.bias)
-    return Classifier(net, 0.1307, 0.3081).eval()
+    return Classifier(normalizing(net), 0.1307, 0.3081).eval()
 
 
 CLASSIFIERS = {

@@ -20,6 +20,7 @@ from digits.onnx.certificate import Missing, certificate, check, compare_all
 from digits.onnx.certificate_table import line, table
 from digits.onnx.export import to_onnx
 from digits.onnx.parity import Comparison, ParityError, Reference
+from digits.onnx.proven import Proven
 from digits.onnx.runtime import Model, RuntimeUnavailableError, find
 from digits.onnx.sections import RUNTIMES, Verify
 from digits.runtimes.pytorch_float32 import PyTorchFloat32
@@ -36,7 +37,7 @@ OF_ONNX = [name for name in RUNTIMES if not name.startswith("pytorch") and name 
 
 def values(**changes: Any) -> Verify:
     known = {"runtimes": ["onnxruntime_cpu"], "batch_sizes": [7, 150], "optimizations": ["enabled"]}
-    return Verify.model_validate({**known, "tolerance": 4.0, "near_ties": 0, **changes})
+    return Verify.model_validate({**known, "tolerance": 4.0, "near_ties": 0, "proven": 0.0, **changes})
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -50,7 +51,7 @@ def model(request: pytest.FixtureRequest) -> Model:
 def reference(model: Model) -> Reference:
     oracle = PyTorchFloat64(model)
     labels = oracle.predict_all(IMAGES, 150).argmax(axis=1)
-    return Reference(oracle, PyTorchFloat32(model), IMAGES, labels)
+    return Reference(oracle, PyTorchFloat32(model), IMAGES, labels, proven=Proven(model, IMAGES))
 
 
 def results_of(name: str, model: Model, reference: Reference) -> list[Comparison]:
