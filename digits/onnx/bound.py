@@ -76,8 +76,10 @@ class Forward(NamedTuple):
 
     outputs: Tensor
     """z, exact to float64, before the ReLU."""
+    error: Tensor
+    """The most by which a runtime's differ, by sums of absolute values."""
     total: Tensor
-    """The most by which a runtime's output behind the ReLU differs, by sums of absolute values."""
+    """The same behind the ReLU."""
     added: Tensor
     """What of that is not the error of the layers before, carried through the signs of their weights."""
     slope: Tensor
@@ -109,9 +111,7 @@ def bounds(classifier: Classifier, images: NDArray[np.uint8]) -> Bounds:
 @torch.inference_mode()
 def _bounds(network: Sequence[Layer], pictures: Tensor, mean: float, std: float) -> tuple[Tensor, Tensor]:
     """Logits and differences, as in `Bounds`, of pictures [n, 1, 28, 28] in [0, 1]."""
-    forwards = [_first(network[0], pictures, mean, std)]
-    for number in range(1, len(network)):
-        forwards.append(_next(network[: number + 1], forwards))
+    forwards = forward(network, pictures, mean, std)
     last = forwards[-1]
     logits, found = last.outputs, last.added[:, :, None] + last.added[:, None]
     rows = torch.eye(logits.shape[1], dtype=torch.float64).expand(len(pictures), -1, -1)
@@ -120,8 +120,18 @@ def _bounds(network: Sequence[Layer], pictures: Tensor, mean: float, std: float)
     missed = MISSED * len(network) * last.total  # each layer's share is below the total error
     found += missed[:, :, None] + missed[:, None]
     found = (found + _of_log_softmax(logits, found)) * OUTWARD
-    large = torch.stack([f.total.flatten(1).amax(1) for f in forwards]).amax(0) > gamma(1) * OVERFLOW
-    return logits, found.masked_fill(large[:, None, None], torch.inf)
+    largest = torch.stack([layer.error.flatten(1).amax(1) for layer in forwards]).amax(0)
+    safe = largest <= gamma(1) * OVERFLOW
+    return logits, found.masked_fill(~safe[:, None, None], torch.inf)
+
+
+@torch.inference_mode()
+def forward(network: Sequence[Layer], pictures: Tensor, mean: float, std: float) -> list[Forward]:
+    """What each layer answers, of pictures [n, 1, 28, 28] in [0, 1]."""
+    forwards = [_first(network[0], pictures, mean, std)]
+    for number in range(1, len(network)):
+        forwards.append(_next(network[: number + 1], forwards))
+    return forwards
 
 
 def _first(layer: Layer, pictures: Tensor, mean: float, std: float) -> Forward:
@@ -155,11 +165,11 @@ def _settled(
 ) -> Forward:
     """The last layer of `network` with its ReLU, by the errors of its outputs."""
     if not network[-1].rectified:
-        return Forward(outputs, total, local, torch.ones_like(total))
+        return Forward(outputs, total, total, local, torch.ones_like(total))
     sharp = _sharpened(network, forwards, outputs, local, total)
     slope, rest = _relu(outputs, sharp)
     behind = torch.where(outputs > 0, total, (total + outputs).clamp(min=0))
-    return Forward(outputs, behind, slope * local + rest, slope)
+    return Forward(outputs, total, behind, slope * local + rest, slope)
 
 
 def _relu(outputs: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
@@ -177,7 +187,7 @@ def _sharpened(
         return total
     rows = torch.zeros(len(images), 1, outputs[0].numel(), dtype=torch.float64)
     rows[range(len(images)), 0, units] = 1
-    some = [Forward(*(part[images] for part in forward)) for forward in forwards]
+    some = [Forward(*(part[images] for part in before)) for before in forwards]
     error = (local + MISSED * len(network) * total).flatten(1)[images, units]
     for carried, added in _carried(network, some, rows.unflatten(2, outputs.shape[1:])):
         error += (carried[:, 0].abs() * added).sum(1)
@@ -193,10 +203,10 @@ def _carried(
 
     The rows are `rows` [n, r, *outputs] times the layers behind, with their signs; they meet what is `added`.
     """
-    for layer, forward in zip(reversed(network[1:]), reversed(forwards[: len(network) - 1]), strict=True):
+    for layer, before in zip(reversed(network[1:]), reversed(forwards[: len(network) - 1]), strict=True):
         rows = layer.back(rows)
-        yield rows.flatten(2), forward.added.flatten(1)
-        rows = rows * forward.slope[:, None]
+        yield rows.flatten(2), before.added.flatten(1)
+        rows = rows * before.slope[:, None]
 
 
 def _of_pairs(rows: Tensor, errors: Tensor) -> Tensor:

@@ -42,7 +42,8 @@ EXPLANATION = [
     "difference between the predicted digit's log-probability and another's can be wrong. not_certain: the",
     "images where margin, the exact difference to a rival, is not above its bound; a hundred at most.",
     "part_of_bound: the largest error of a difference as a part of its bound; a configuration fails above 1,",
-    "for it does not compute in IEEE float32.",
+    "for it does not compute in IEEE float32. deviation: then, in a copy of the graph that puts out what",
+    "each layer answers, the first number outside of its bound.",
     "missing: runtimes that were chosen and are not here; `passed` says nothing of them. They fail the",
     "stage, unless it is the hardware that is not here (`no_device`).",
 ]

@@ -41,6 +41,7 @@ class Proven:
     """
 
     def __init__(self, model: Model, images: NDArray[np.uint8], work: float = WORK) -> None:
+        self.model = model
         network = layers.of(model.classifier)
         check(onnx.load_from_string(model.onnx), network, model)
         count = min(len(images), max(1, int(work / layers.work(network))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -64,6 +65,14 @@ class Runtime(ABC):
         """Log-probabilities of all images, `batch_size` at a time; the last batch may be smaller."""
         starts = range(0, len(images), batch_size)
         return np.concatenate([self.predict(images[i : i + batch_size]) for i in starts])
+
+    def values(self, images: NDArray[np.uint8], names: Sequence[str]) -> list[NDArray[np.floating]]:
+        """Other outputs of the model by name, of raw images [n, 1, 28, 28].
+
+        Raises:
+            RuntimeFailedError: the runtime cannot tell them.
+        """
+        raise RuntimeFailedError(f"{self.name} is not asked for what its layers answer")
 
     def close(self) -> None:  # noqa: B027 - most have nothing to close
         """End what was started for it."""

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -42,6 +43,9 @@ class OnnxRuntime(Runtime):
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating]:
         output: NDArray[np.floating] = self._session.run([OUTPUT], {INPUT: images})[0]
         return output
+
+    def values(self, images: NDArray[np.uint8], names: Sequence[str]) -> list[NDArray[np.floating]]:
+        return list(self._session.run(list(names), {INPUT: images}))
 
     def _load(self, model: bytes, level: str, profile: Path | None = None) -> Any:
         import onnxruntime

@@ -1,5 +1,6 @@
 """The reference evaluator of ONNX: numpy that defines what each operator means, and is slow."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,3 +27,7 @@ class OnnxReference(Runtime):
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating]:
         output: Any = self._evaluator.run([OUTPUT], {INPUT: images})
         return np.asarray(output[0])
+
+    def values(self, images: NDArray[np.uint8], names: Sequence[str]) -> list[NDArray[np.floating]]:
+        found: Any = self._evaluator.run(list(names), {INPUT: images})
+        return [np.asarray(values) for values in found]

@@ -1,5 +1,7 @@
 """OpenVINO on the CPU. Where the processor has bfloat16 it would use that, unless told to stay in float32."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,3 +29,7 @@ class OpenVino(Runtime):
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating]:
         output: NDArray[np.floating] = self._compiled({INPUT: images})[OUTPUT]
         return output.copy()  # the next answer would overwrite it
+
+    def values(self, images: NDArray[np.uint8], names: Sequence[str]) -> list[NDArray[np.floating]]:
+        found = self._compiled({INPUT: images})
+        return [found[name].copy() for name in names]

@@ -108,10 +108,12 @@ def test_a_digit_is_certain_only_where_its_margin_exceeds_the_bound() -> None:
     np.testing.assert_allclose(found.slack[:, 7], [-0.2, 0.2, -0.3])
 
 
-def test_what_would_overflow_has_no_bound() -> None:
-    weight = torch.zeros(10, 784)
-    weight[0] = 1e36
-    found = bounds(set_weights(mlp([], mean=0.0, std=1.0), (weight, NONE)), WHITE)
+@pytest.mark.parametrize("size", [1e36, -1e36])
+def test_what_would_overflow_has_no_bound(size: float) -> None:
+    """Also where it is below 0 in the end."""
+    weight = torch.full((1, 784), size)
+    classifier = set_weights(mlp([1], mean=0.0, std=1.0), (weight, torch.zeros(1)), (torch.ones(10, 1), NONE))
+    found = bounds(classifier, WHITE)
     assert np.isinf(found.differences).all()
     assert not found.certain.any()
 
