@@ -7,6 +7,7 @@ from pathlib import Path
 from digits.common.files import replacing, sha256
 from digits.common.stage import run
 from digits.networks import devices, model_file
+from digits.onnx import all_images
 from digits.onnx.export import to_onnx
 from digits.onnx.sections import Export
 
@@ -26,7 +27,7 @@ def main(values: Export) -> None:
         "parameters_sha256": hashlib.sha256(made_from.encode()).hexdigest(),
         "data_sha256": model.data_sha256,
         "model_sha256": sha256(MODEL),
-    }
+    } | all_images.metadata(model.classifier)
     exported = to_onnx(model.classifier, values.opset, metadata)
     with replacing(ONNX) as temporary:
         temporary.write_bytes(exported.SerializeToString(deterministic=True))

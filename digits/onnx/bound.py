@@ -119,7 +119,7 @@ def _bounds(network: Sequence[Layer], pictures: Tensor, mean: float, std: float)
         found += _of_pairs(carried, added)
     missed = MISSED * len(network) * last.total  # each layer's share is below the total error
     found += missed[:, :, None] + missed[:, None]
-    found = (found + _of_log_softmax(logits, found)) * OUTWARD
+    found = (found + of_log_softmax(logits.amax(1, keepdim=True) - logits, found)) * OUTWARD
     largest = torch.stack([layer.error.flatten(1).amax(1) for layer in forwards]).amax(0)
     safe = largest <= gamma(1) * OVERFLOW
     return logits, found.masked_fill(~safe[:, None, None], torch.inf)
@@ -135,12 +135,16 @@ def forward(network: Sequence[Layer], pictures: Tensor, mean: float, std: float)
 
 
 def _first(layer: Layer, pictures: Tensor, mean: float, std: float) -> Forward:
+    local = first_error(layer, pictures, mean, std)
+    return _settled([layer], [], layer.values((pictures - mean) / std), local, local)
+
+
+def first_error(layer: Layer, pictures: Tensor, mean: float, std: float) -> Tensor:
+    """Of the first layer's outputs, with the normalization before it or in it; it grows with the ink."""
     rounded = gamma(layer.roundings + OF_NORMALIZATION)
     ink, paper = pictures / std, torch.full_like(pictures[:1], mean / std)
     terms = layer.sizes(ink + paper.abs()) + layer.bias_size + _folded(layer, -paper)
-    local = rounded * (1 + rounded) * terms
-    local = (local + _underflow(layer, ink + paper.abs())) * OUTWARD
-    return _settled([layer], [], layer.values((pictures - mean) / std), local, local)
+    return (rounded * (1 + rounded) * terms + _underflow(layer, ink + paper.abs())) * OUTWARD
 
 
 def _folded(layer: Layer, blank: Tensor) -> Tensor:
@@ -154,10 +158,15 @@ def _next(network: Sequence[Layer], forwards: Sequence[Forward]) -> Forward:
     exact, wrong = forwards[-1].outputs, forwards[-1].total
     if before.rectified:
         exact = exact.clamp(min=0)
-    local = gamma(layer.roundings) * (layer.sizes(exact.abs() + wrong) + layer.bias_size)
-    local = (local + _underflow(layer, exact.abs() + wrong)) * OUTWARD
+    local = local_error(layer, exact.abs() + wrong)
     total = (local + layer.sizes(wrong)) * OUTWARD
     return _settled(network, forwards, layer.values(exact), local, total)
+
+
+def local_error(layer: Layer, inputs: Tensor) -> Tensor:
+    """By how much a runtime's W a + b can be wrong for its own `a`, which are at most `inputs` in size."""
+    local = gamma(layer.roundings) * (layer.sizes(inputs) + layer.bias_size)
+    return (local + _underflow(layer, inputs)) * OUTWARD
 
 
 def _settled(
@@ -218,10 +227,13 @@ def _of_pairs(rows: Tensor, errors: Tensor) -> Tensor:
     return found + found.transpose(1, 2)
 
 
-def _of_log_softmax(logits: Tensor, differences: Tensor) -> Tensor:
-    """What log-softmax adds to the error of a difference of logits, [n, 10, 10]."""
-    distances = logits.amax(1, keepdim=True) - logits + differences.amax(2)
-    own = UNIT * (SPREAD * distances + CONSTANT)
+def of_log_softmax(distances: Tensor, errors: Tensor) -> Tensor:
+    """What log-softmax adds to the error of a difference, by distances [n, 10] from the largest logit.
+
+    Args:
+        errors: of the differences of logits, [n, 10, 10].
+    """
+    own = UNIT * (SPREAD * (distances + errors.amax(2)) + CONSTANT)
     return own[:, :, None] + own[:, None, :]
 
 

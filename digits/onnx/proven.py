@@ -8,7 +8,7 @@ import onnx
 from numpy.typing import NDArray
 
 from digits.common.errors import DigitsError
-from digits.onnx import layers
+from digits.onnx import all_images, layers
 from digits.onnx.bound import bounds, gamma
 from digits.onnx.figures import short
 from digits.onnx.layers import Convolution, Layer, Mean
@@ -44,6 +44,7 @@ class Proven:
         self.model = model
         network = layers.of(model.classifier)
         check(onnx.load_from_string(model.onnx), network, model)
+        self.safe_margin = all_images.safe_margin(model.classifier)
         count = min(len(images), max(1, int(work / layers.work(network))))
         self.images = np.linspace(0, len(images) - 1, count).round().astype(int)
         self.bounds = bounds(model.classifier, images[self.images])
@@ -63,6 +64,7 @@ class Proven:
         of_digit = self.bounds.differences[rows, digits]
         largest = of_digit.max(axis=1)
         slack = self.bounds.slack
+        margins = np.diff(np.sort(self.bounds.logits, axis=1)[:, -2:]).ravel()
         doubtful = [row for row in slack.min(axis=1).argsort(kind="stable") if slack[row].min() <= 0]
         return {
             "images_bounded": len(self.images),
@@ -70,6 +72,8 @@ class Proven:
             "least": least,
             "median_bound": short(float(np.median(largest))),
             "largest_bound": short(float(largest.max())),
+            "safe_margin": self.safe_margin if np.isfinite(self.safe_margin) else None,
+            "above_safe_margin": int((margins > self.safe_margin).sum()),
             "not_certain": [
                 {
                     "image": int(self.images[row]),
@@ -105,6 +109,9 @@ def check(file: onnx.ModelProto, network: Sequence[Layer], model: Model) -> None
     wanted = [255, model.classifier.mean.item(), model.classifier.std.item()]
     if any(c is None or c.size != 1 or c.item() != w for c, w in zip(constants, wanted, strict=True)):
         raise NotProvenError("the ONNX file normalizes otherwise than the classifier")
+    stated = {entry.key: entry.value for entry in file.metadata_props}
+    if float(stated.get(all_images.KEY, "inf")) < all_images.safe_margin(model.classifier):
+        raise NotProvenError("the ONNX file states a smaller safe margin than is proven")
     summing = [node for node in steps if node.op_type in ("Gemm", "Conv")]
     for node, layer in zip(summing, (part for part in network if not isinstance(part, Mean)), strict=True):
         weight = held[node.input[1]].astype(np.float64)

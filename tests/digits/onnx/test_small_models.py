@@ -29,7 +29,7 @@ VALUES = Shrink(formats=["int8"], calibration_images=10, max_accuracy_drop=0.01)
 def model(request: pytest.FixtureRequest) -> bytes:
     torch.manual_seed(1)
     classifier = Classifier(MODELS[request.param].build(), 0.1307, 0.3081).eval()
-    return bytes(to_onnx(classifier, 20, {"mean": "0.1307"}).SerializeToString())
+    return bytes(to_onnx(classifier, 20, {"mean": "0.1307", "safe_margin": "1.0"}).SerializeToString())
 
 
 @pytest.mark.parametrize(("name", "largest"), [("float16", 0.01), ("int8", 0.3)])
