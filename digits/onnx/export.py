@@ -5,12 +5,16 @@ import warnings
 from collections.abc import Iterator, Mapping
 
 import onnx
+import onnx.version_converter
 import torch
 
 from digits.common.errors import DigitsError
 from digits.networks.classifier import Classifier
 
 INPUT, OUTPUT = "image", "log_probabilities"
+OLDEST_EXPORTED = 18
+"""The oldest opset that PyTorch writes; ONNX's own converter makes older ones."""
+IR_OF_OLDER = 8
 # The exporter misses torchvision's operators, which nothing here uses.
 logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
 
@@ -36,16 +40,29 @@ def to_onnx(classifier: Classifier, opset: int, metadata: Mapping[str, str]) -> 
             input_names=[INPUT],
             output_names=[OUTPUT],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
-            opset_version=opset,
+            opset_version=max(opset, OLDEST_EXPORTED),
             dynamo=True,
             verbose=False,
         )
     assert program is not None
     model = program.model_proto
+    if opset < OLDEST_EXPORTED:
+        model = _older(model, opset)
     _strip_traces(model)
     onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
     check(model)
     return model
+
+
+def _older(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """For runtimes of 2021 and 2022, which refuse files of a later form, too."""
+    for node in model.graph.node:
+        # ONNX's converter keeps it, and older operators have no such attribute; it says what they do anyway.
+        for attribute in [a for a in node.attribute if a.name == "noop_with_empty_axes" and not a.i]:
+            node.attribute.remove(attribute)
+    converted = onnx.version_converter.convert_version(model, opset)
+    converted.ir_version = IR_OF_OLDER
+    return converted
 
 
 def _strip_traces(model: onnx.ModelProto) -> None:

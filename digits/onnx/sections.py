@@ -15,7 +15,7 @@ class Export(TopSection):
 
     key = "export"
 
-    opset: Annotated[int, Field(ge=18, le=23)]
+    opset: Annotated[int, Field(ge=15, le=23)]
 
 
 class Verify(TopSection):

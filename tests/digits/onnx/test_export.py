@@ -11,6 +11,9 @@ from digits.models.mlp import FeedForwardNet
 from digits.networks.classifier import Classifier
 from digits.networks.model import Model
 from digits.onnx.export import ExportError, check, to_onnx
+from digits.onnx.proven import Proven
+from digits.onnx.runtime import Model as Both
+from digits.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
 
 METADATA = {"mean": "0.1307", "classes": "[]"}
 
@@ -53,9 +56,21 @@ def test_the_same_classifier_gives_the_same_bytes(kind: str, exported: bytes) ->
     assert to_onnx(make_classifier(kind), 20, METADATA).SerializeToString(deterministic=True) == exported
 
 
-@pytest.mark.parametrize("opset", [18, 23])
-def test_the_opset_is_the_one_asked_for(opset: int) -> None:
-    assert to_onnx(make_classifier("mlp"), opset, {}).opset_import[0].version == opset
+@pytest.mark.parametrize("opset", [15, 16, 17, 18, 23])
+def test_the_opset_is_the_one_asked_for(kind: str, opset: int) -> None:
+    """Older ones in the form of their time, with the same answers, and with a bound that is proven."""
+    classifier = make_classifier(kind)
+    model = to_onnx(classifier, opset, METADATA)
+    assert model.opset_import[0].version == opset
+    assert model.ir_version <= (8 if opset < 18 else 13)
+    assert {entry.key: entry.value for entry in model.metadata_props} == METADATA
+    both = Both(model.SerializeToString(deterministic=True), classifier)
+    if opset == 15:
+        assert to_onnx(classifier, opset, METADATA).SerializeToString(deterministic=True) == both.onnx
+    images = np.random.default_rng(1).integers(0, 256, (9, 1, 28, 28), dtype=np.uint8)
+    proven = Proven(both, images)
+    for level in ("disabled", "enabled"):
+        assert proven.largest(OnnxRuntimeCpu(both, level).predict(images)).part < 1
 
 
 def test_metadata_is_inside_and_no_path_is(model: onnx.ModelProto, exported: bytes) -> None:

@@ -136,7 +136,7 @@ def test_a_choice_takes_its_own_values() -> None:
         ("download.mirrors", [], "download.mirrors is []; allowed: List should have at least 1 item"),
         ("download.mirrors", ["ftp://a/"], "download.mirrors.0 is 'ftp://a/'; must begin with https://"),
         ("evaluate.min_accuracy", 93, "evaluate.min_accuracy is 93; allowed: less than or equal to 1"),
-        ("export.opset", 10, "export.opset is 10; allowed: greater than or equal to 18"),
+        ("export.opset", 10, "export.opset is 10; allowed: greater than or equal to 15"),
         (
             "verify.runtimes",
             ["tpu"],
