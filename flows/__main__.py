@@ -25,7 +25,7 @@ from flows.pipeline import pipeline
 from flows.request import RequestError, check, containers, with_recipe
 from flows.summary import summary
 from flows.workspace import workspace_of
-from prefect_dvc.command import Parser, run
+from prefect_dvc.command import Parser, positive, run
 from prefect_dvc.project import ProjectError
 
 
@@ -55,7 +55,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="change params.yaml, such as train.epochs=1; may be repeated",
     )
     parser.add_argument("--recipe", help="write its values into params.yaml; a name in recipes/")
-    parser.add_argument("--jobs", type=int, metavar="NUMBER", help="of stages at once; as many as cores")
+    parser.add_argument("--jobs", type=positive, metavar="NUMBER", help="of stages at once; as many as cores")
     parser.add_argument(
         "--on-failure",
         choices=["stop", "skip-dependents"],

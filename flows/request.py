@@ -39,7 +39,7 @@ def check(
     """Check a request before any work; return the stages to run, in the order of `dvc.yaml`.
 
     Raises:
-        RequestError: a stage is unknown, or the time limit is not positive.
+        RequestError: a stage is unknown, there is none, or the time limit is not positive.
         ProjectError: `dvc.yaml` cannot be read.
         digits.parameters.ParameterError: `params.yaml` or an override is not valid.
     """
@@ -47,13 +47,15 @@ def check(
         raise RequestError(f"the time limit is {time_limit:g}, but must be a positive number of seconds")
     # First, for DVC reads params.yaml with dvc.yaml, and says less of what is wrong in it.
     parameters.read(workspace.folder / "params.yaml", overrides)
+    if stages is not None and not stages:
+        raise RequestError("stages is empty; name some, or leave it out to run all")
     names = [stage.name for stage in workspace.project.own]
     unknown = [stage for stage in stages or [] if stage not in names]
     if unknown:
         raise RequestError(f"unknown stage {', '.join(unknown)}; there are {', '.join(names)}")
     if stages is None:
         return workspace.project.own
-    return workspace.project.stages(stages, single_item=True) if stages else []
+    return workspace.project.stages(stages, single_item=True)
 
 
 def with_recipe(root: Path, recipe: str | None, overrides: Mapping[str, object]) -> dict[str, object]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from prefect_dvc.command import Parser, positive, run
 from prefect_dvc.server import EmbeddedServer
 from prefect_dvc.settings import server_is_configured
 
@@ -16,24 +17,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0, 1 where stages failed, 2 where nothing could be done."""
     arguments = vars(_arguments(argv))
     command: Callable[..., int] = arguments.pop("command")
-    return command(**arguments)
+    try:
+        return command(**arguments)
+    except BrokenPipeError:  # whoever reads has seen enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="prefect-dvc", description="Any DVC project under Prefect.")
+    parser = Parser(prog="prefect-dvc", description="Any DVC project under Prefect.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="run the stages that are not up to date")
-    run.set_defaults(command=_run)
+    stages = commands.add_parser("run", help="run the stages that are not up to date")
+    stages.set_defaults(command=_run)
     plan = commands.add_parser("plan", help="say which stages would run and why, and run none")
     plan.set_defaults(command=_plan)
     plan.add_argument("--json", dest="as_json", action="store_true", help="as JSON")
-    for each in (run, plan):
+    for each in (stages, plan):
         each.add_argument("targets", nargs="*", metavar="TARGET", help="stages; without any, dvc.yaml")
         each.add_argument("-P", "--all-pipelines", action="store_true", help="all of the repository")
         each.add_argument("-s", "--single-item", action="store_true", help="not what they depend on")
-    run.add_argument("-f", "--force", action="store_true", help="run stages that are up to date, too")
-    run.add_argument("-j", "--jobs", type=_positive, metavar="NUMBER", help="of stages at once")
-    run.add_argument(
+    stages.add_argument("-f", "--force", action="store_true", help="run stages that are up to date, too")
+    stages.add_argument("-j", "--jobs", type=positive, metavar="NUMBER", help="of stages at once")
+    stages.add_argument(
         "--limit",
         dest="limits",
         action="append",
@@ -42,24 +47,20 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME=AMOUNT",
         help="of what stages take while they work, such as gpu=1",
     )
-    run.add_argument("--time-limit", type=float, metavar="SECONDS", help="for each stage")
-    run.add_argument("--on-failure", choices=["stop", "skip-dependents"], default="stop")
-    run.add_argument("--no-remote", dest="remote", action="store_false", help="neither fetch nor push")
+    stages.add_argument("--time-limit", type=float, metavar="SECONDS", help="for each stage")
+    stages.add_argument("--on-failure", choices=["stop", "skip-dependents"], default="stop")
+    stages.add_argument("--no-remote", dest="remote", action="store_false", help="neither fetch nor push")
     restore = commands.add_parser("restore", help="put back the outputs that dvc.lock records")
     restore.set_defaults(command=_restore)
     return parser.parse_args(argv)
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
 def _limit(text: str) -> tuple[str, float]:
     name, _, amount = text.partition("=")
-    return name, float(amount)
+    try:
+        return name, float(amount)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=AMOUNT") from None
 
 
 def _run(limits: list[tuple[str, float]], **options: Any) -> int:
@@ -67,7 +68,6 @@ def _run(limits: list[tuple[str, float]], **options: Any) -> int:
     if not server_is_configured():
         embedded = EmbeddedServer()  # starts while the rest is loaded
         os.environ |= embedded.settings
-    from prefect_dvc.command import run
     from prefect_dvc.flow import repro
     from prefect_dvc.workspace import Workspace
 

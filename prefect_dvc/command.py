@@ -1,16 +1,16 @@
-"""What command lines of flows have in common: `run`."""
+"""What command lines of flows have in common. It loads no Prefect, which a server does meanwhile."""
 
 import argparse
 import logging
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
-
-import httpx
-from prefect.client.schemas.objects import State
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from prefect_dvc.server import EmbeddedServer, ServerError
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,8 +20,18 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message}\n")
 
 
-def run(flow: Callable[[], State[Any]], embedded: EmbeddedServer | None) -> State[Any] | int:
+def positive(text: str) -> int:
+    """A whole number above 0, for `argparse`."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
+def run(flow: "Callable[[], State[Any]]", embedded: EmbeddedServer | None) -> "State[Any] | int":
     """The completed state of a flow, or the code to exit with after an error that has been told."""
+    import httpx
+
     # Exit instead of the sudden death that is the default, so that an embedded server is stopped, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:

@@ -29,6 +29,11 @@ START_SECONDS = 300.0  # the first start on an empty Prefect home creates the da
 STOP_SECONDS = 10.0
 
 
+OTHER_VERSION = (
+    "is of another version of Prefect; move it away, or set PREFECT_HOME to another folder for this one"
+)
+
+
 class ServerError(RuntimeError):
     """The server did not start; `str` is one line for the user."""
 
@@ -83,7 +88,8 @@ class EmbeddedServer:
     def _last_error(self) -> str:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").splitlines()
-        return next((line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception): ", line)), "")
+        found = next((line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception): ", line)), "")
+        return f"{_database()} {OTHER_VERSION}" if "Can't locate revision" in found else found
 
     def stop(self) -> None:
         assert self._process.stdin is not None
@@ -94,6 +100,11 @@ class EmbeddedServer:
             self._process.kill()
             self._process.wait()
         self._errors.close()
+
+
+def _database() -> str:
+    home = os.path.expanduser(os.environ.get("PREFECT_HOME", "~/.prefect"))
+    return os.environ.get("PREFECT_API_DATABASE_CONNECTION_URL", os.path.join(home, "prefect.db"))
 
 
 def _reach_directly(host: str) -> None:

@@ -76,10 +76,10 @@ def test_a_failure_is_told_without_a_traceback_and_its_outputs_come_back(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["run", "--jobs", "0"], "argument -j/--jobs: invalid"),
-        (["run", "--limit", "gpu"], "argument --limit: invalid"),
+        (["run", "--jobs", "0"], "error: argument -j/--jobs: 0 is not above 0"),
+        (["run", "--limit", "gpu"], "error: argument --limit: 'gpu' is not of the form NAME=AMOUNT"),
         (["plan", "--json", "trian"], "error: "),
-        ([], "the following arguments are required: COMMAND"),
+        ([], "error: the following arguments are required: COMMAND"),
     ],
 )
 def test_what_cannot_be_is_told_at_once(make: Any, arguments: list[str], said: str) -> None:

@@ -179,9 +179,13 @@ def test_a_stage_that_changes_under_the_pipeline_fails_it(make_workspace: MakeWo
 @pytest.mark.usefixtures("prefect_server")
 def test_a_deployment_with_impossible_parameters_fails_without_work(workspace: Workspace) -> None:
     before = Path("params.yaml").read_text()
-    state = run(overrides={"train.epochs": -1})
-    assert state.is_failed()
-    assert "train.epochs" in state.message
+    for impossible, named in (
+        ({"overrides": {"train.epochs": -1}}, "train.epochs"),
+        ({"stages": []}, "stages is empty"),
+    ):
+        state = run(**impossible)
+        assert state.is_failed()
+        assert named in state.message
     assert Path("params.yaml").read_text() == before
     assert not Path("model").exists()
 
@@ -197,6 +201,7 @@ def test_a_deployment_with_impossible_parameters_fails_without_work(workspace: W
         (["--set", "train.epochs=[1"], "YAML"),
         (["--recipe", "fastest"], "there is no recipe 'fastest'"),
         (["--time-limit", "0"], "time limit"),
+        (["--jobs", "0"], "0 is not above 0"),
         (["--time-limit", "soon"], "soon"),
         (["--fast"], "--fast"),
     ],

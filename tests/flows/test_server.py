@@ -1,6 +1,8 @@
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import urllib.error
@@ -57,6 +59,20 @@ def test_a_server_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", f"sqlite+aiosqlite:///{missing}")
     server = EmbeddedServer()
     with pytest.raises(ServerError, match=r"^no Prefect server for this run: .*unable to open database file"):
+        server.wait()
+    server.stop()
+
+
+@pytest.mark.usefixtures("costly")
+def test_a_database_of_another_version_is_named(tmp_path: Path) -> None:
+    database = tmp_path / "prefect/prefect.db"
+    database.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(database)) as made:
+        made.execute("create table alembic_version (version_num varchar(32) not null)")
+        made.execute("insert into alembic_version values ('ffffffffffff')")
+        made.commit()
+    server = EmbeddedServer()
+    with pytest.raises(ServerError, match=f"{database} is of another version of Prefect; .*PREFECT_HOME"):
         server.wait()
     server.stop()
 
