@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from prefect_dvc import leftovers, locking
+from prefect_dvc import leftovers, locking, shell
 from prefect_dvc.lane import Lane, Limit, Settings, lane_environment
 from prefect_dvc.project import BUSY_SECONDS, Project, ProjectError, Stage
 from prefect_dvc.transcript import Log, Outcome, StageResult, Transcript
@@ -241,6 +241,8 @@ class Workspace:
         return Settings(os.environ.get("SHELL"), secrets, self.visible, containers, self.ahead)
 
     def _start(self, lock: int | None) -> Lane:
+        if not os.access(shell.PROGRAM, os.X_OK):  # as on a file system that does not keep it
+            raise ProjectError(f"{shell.PROGRAM} cannot be executed; allow it: chmod +x {shell.PROGRAM}")
         environment = lane_environment({**self.environment, **self.credentials})
         return Lane(self.folder, self._settings(), environment, lock)
 
