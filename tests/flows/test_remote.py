@@ -22,9 +22,10 @@ from tests.project import MakeWorkspace, run_stage
 from tests.shared import free_port
 
 BUCKET = "digits"
-PREPARE = "mkdir -p data; for i in $(seq 200); do cat source > data/$i; echo $i >> data/$i; done"
+PREPARE = "mkdir -p data; for i in $(seq $(cat count)); do cat source > data/$i; echo $i >> data/$i; done"
+COUNT = 30
 STAGES: dict[str, object] = {
-    "prepare": {"cmd": PREPARE, "deps": ["source"], "outs": ["data"]},
+    "prepare": {"cmd": PREPARE, "deps": ["count", "source"], "outs": ["data"]},
     "train": {
         "cmd": "cat data/1 params.yaml > model; echo '{}' > metrics.json; env > environment",
         "deps": ["data"],
@@ -104,6 +105,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def project(make_workspace: MakeWorkspace) -> Path:
     root = make_workspace(STAGES).folder
     (root / "source").write_text("a source")
+    (root / "count").write_text(str(COUNT))
     return root
 
 
@@ -180,6 +182,7 @@ def test_a_push_sees_that_everything_is_there(project: Path, tmp_path: Path) -> 
 
 def test_a_server_that_dies_while_it_is_pushed_to(project: Path, s3: S3) -> None:
     use_remote(project, f"s3://{BUCKET}/here", s3.url)
+    (project / "count").write_text("200")  # so that there is a middle
     assert outcomes(run(remote=False)) == ["ran", "ran"]
 
     def kill_in_the_middle() -> None:
@@ -232,7 +235,7 @@ def test_credentials_may_be_a_block_of_the_server_and_are_for_dvc_alone(
     assert run().is_failed()
     Secret(value=KEYS).save("digits-remote", overwrite=True)
     assert outcomes(run(force=True, credentials="digits-remote")) == ["ran", "ran"]
-    assert len(s3.stored()) > 200
+    assert len(s3.stored()) > COUNT
     assert "DVC_STAGE=" in Path("environment").read_text()
     assert "AWS_" not in Path("environment").read_text()
     assert "a secret" not in caplog.text
