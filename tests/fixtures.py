@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import docker
+import psutil
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -18,6 +19,7 @@ from digits.runtimes._browser import find_browser
 from flows.workspace import workspace_of
 from prefect_dvc.workspace import Workspace
 from tests.containers import engine_with_image
+from tests.flows.servers import Committed, Server
 from tests.patience import PATIENCE, until
 from tests.project import ROOT, MakeWorkspace, Project, copy_project, without_libraries
 from tests.shared import Once
@@ -88,6 +90,29 @@ def default_run(once: Once) -> Project:
 
 
 @pytest.fixture(scope="session")
+def server(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """The Prefect server of all tests that neither stop it nor set it up; its log is of this process."""
+
+    def build(folder: Path) -> None:
+        started = Server(folder)
+        started.start_for_all()
+        started.keep_new(folder / "new")
+        (folder / "port").write_text(str(started.port))
+
+    def committed() -> Committed:
+        def build(folder: Path) -> None:
+            (folder / "committed.json").write_text(json.dumps(found.commit()))
+
+        read: Committed = json.loads((once("committed", build) / "committed.json").read_text())
+        return read
+
+    folder = once("server", build)
+    found = Server(tmp_path_factory.mktemp("server"), int((folder / "port").read_text()))
+    found.new, found.committed = folder / "new", committed
+    return found
+
+
+@pytest.fixture(scope="session")
 def empty_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
@@ -127,10 +152,10 @@ def processes_gone() -> Callable[[Path], None]:
     """Waits until no process whose number stands in the file is alive."""
 
     def alive(number: int) -> bool:
-        status = subprocess.run(
-            ["ps", "-o", "stat=", "-p", str(number)], capture_output=True, text=True
-        ).stdout
-        return bool(status.strip()) and not status.startswith("Z")
+        try:
+            return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
 
     def wait(file: Path) -> None:
         numbers = [int(word) for word in file.read_text().split()]

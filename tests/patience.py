@@ -10,10 +10,12 @@ T = TypeVar("T")
 
 def until(check: Callable[[], T | None], what: str | Callable[[], str]) -> T:
     """What `check` returns once it is true; fails with `what` when patience is at its end."""
-    deadline = time.monotonic() + PATIENCE
+    begun = time.monotonic()
     while not (found := check()):
-        assert time.monotonic() < deadline, what if isinstance(what, str) else what()
-        time.sleep(0.05)
+        waited = time.monotonic() - begun
+        assert waited < PATIENCE, what if isinstance(what, str) else what()
+        # Asking costs time that what is waited for could use: so the longer it takes, the less often.
+        time.sleep(min(max(0.05, waited / 20), 0.5))
     return found
 
 

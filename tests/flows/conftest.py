@@ -6,37 +6,28 @@ import pytest
 
 from tests.flows.servers import Server, serving
 from tests.project import ROOT
-from tests.shared import Once
-
-
-@pytest.fixture(scope="session")
-def server(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    """The Prefect server of all tests that neither stop it nor set it up; its log is of this process."""
-
-    def build(folder: Path) -> None:
-        started = Server(folder)
-        started.start_for_all()
-        (folder / "port").write_text(str(started.port))
-
-    folder = once("server", build)
-    return Server(tmp_path_factory.mktemp("server"), int((folder / "port").read_text()))
 
 
 @pytest.fixture
-def own_server(costly: None, tmp_path: Path) -> Iterator[Server]:
+def own_server(server: Server, tmp_path: Path) -> Iterator[Server]:
     """A Prefect server that a test may stop, kill and set up."""
     (tmp_path / "server").mkdir()
-    with serving(tmp_path / "server") as server:
-        yield server
+    with serving(tmp_path / "server", server) as own:
+        yield own
 
 
 @pytest.fixture(scope="session")
 def prefect_server(server: Server) -> Iterator[str]:
     """The address of that server, which flows in this process use, too."""
     from prefect import settings
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
 
     with settings.temporary_settings({settings.PREFECT_API_URL: server.url}):
         yield server.url
+        # What waits to be sent would be tried for minutes after the server's end.
+        for worker in (EventsWorker, APILogWorker):
+            worker.drain_all(at_exit=False)
 
 
 @pytest.fixture

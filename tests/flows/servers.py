@@ -3,11 +3,12 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,12 @@ from tests.shared import free_port, start_for_all
 
 PREFECT = [sys.executable, "-m", "prefect", "--no-prompt"]
 DEPLOYED = YAML(typ="safe").load(ROOT / "prefect.yaml")
+CLIENT = httpx.Client(timeout=30)  # one, as each loads all certificates of this machine
 NIGHTLY = {deployment["name"]: deployment for deployment in DEPLOYED["deployments"]}
+# Each takes time for every event or run, and no run needs it.
+NEEDLESS = ("TRIGGERS", "EVENT_PERSISTER", "LATE_RUNS", "FOREMAN", "PAUSE_EXPIRATIONS")
+Committed = dict[str, dict[str, Any]]
+"""By kind of pool: the deployment and the work pool that a server has after `prefect deploy`."""
 
 
 def ask(url: str, body: dict[str, Any] | None = None, auth: httpx.Auth | None = None) -> Any:
@@ -32,7 +38,7 @@ def ask(url: str, body: dict[str, Any] | None = None, auth: httpx.Auth | None = 
     def answer() -> httpx.Response | None:
         method = "GET" if body is None else "POST"
         try:
-            response = httpx.request(method, url, json=body, auth=auth, timeout=30)
+            response = CLIENT.request(method, url, json=body, auth=auth)
         except httpx.TransportError:
             return None
         return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else response
@@ -81,13 +87,17 @@ class Server:
         self.env = kept | {
             "PREFECT_HOME": str(folder / "prefect"),
             "PREFECT_API_URL": self.url,
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
             "DO_NOT_TRACK": "1",
         }
         self.log = folder / "log"
         self.log.touch()
+        self.events = False
+        """Whether it evaluates and keeps events."""
+        self.new: Path
+        """The Prefect home of a server that has just been started for the first time."""
+        self.committed: Callable[[], Committed]
         self._guard: subprocess.Popen[bytes] | None = None
-        self._templates: dict[str, Any] = {}
 
     def command(self) -> list[str]:
         return [*PREFECT, "server", "start", "--port", str(self.port), "--no-ui"]
@@ -96,6 +106,8 @@ class Server:
         own = {**self.env, "PREFECT_UI_URL": f"http://127.0.0.1:{self.port}"}  # as `make server` does
         # A turn that comes only when a lease has run out is one that tests do not live to see.
         own["PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION"] = "3600"
+        if not self.events:
+            own |= {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in NEEDLESS}
         del own["PREFECT_API_URL"]
         return own
 
@@ -136,7 +148,7 @@ class Server:
 
     def healthy(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/health").is_success
+            return CLIENT.get(f"{self.url}/health").is_success
         except httpx.HTTPError:
             return False
 
@@ -144,24 +156,53 @@ class Server:
         found: list[dict[str, Any]] = ask(f"{self.url}/flow_runs/filter", chosen)
         return found
 
-    def deploy(self, folder: Path, deployment: dict[str, Any]) -> None:
-        """Put this deployment on the server, with its work pool, from a project in `folder`."""
-        pool = deployment["work_pool"]["name"]
-        self._create(pool)
-        (folder / "prefect.yaml").write_text(json.dumps({**DEPLOYED, "deployments": [deployment]}))
-        self.run(folder, "deploy", "--all")
+    def keep_new(self, folder: Path) -> None:
+        """Copy its Prefect home, so that other servers need not make theirs step by step."""
+        home = Path(self.env["PREFECT_HOME"])
+        folder.mkdir()
+        databases = (sqlite3.connect(path / "prefect.db") for path in (home, folder))
+        with closing(next(databases)) as at_work, closing(next(databases)) as copy:
+            at_work.backup(copy)
+        shutil.copy(home / "memo_store.toml", folder)
 
-    def _create(self, pool: str) -> None:
-        """Create a work pool; Prefect's command, which takes a while, says what is in one of its kind."""
-        kind = kind_of(pool)
-        if kind not in self._templates:
-            self.run(ROOT, "work-pool", "create", pool, "--type", kind, "--overwrite")
-            self._templates[kind] = ask(f"{self.url}/work_pools/{pool}")["base_job_template"]
-        else:
-            ask(
-                f"{self.url}/work_pools/",
-                {"name": pool, "type": kind, "base_job_template": self._templates[kind]},
-            )
+    def commit(self) -> Committed:
+        """Put prefect.yaml on the server by Prefect's commands, which take a while."""
+        found = {}
+        for name, deployment in NIGHTLY.items():
+            pool = deployment["work_pool"]["name"]
+            self.run(ROOT, "work-pool", "create", pool, "--type", kind_of(pool), "--overwrite")
+            self.run(ROOT, "deploy", "--name", name)
+            found[kind_of(pool)] = {
+                "deployment": ask(f"{self.url}/deployments/name/pipeline/{name}"),
+                "pool": ask(f"{self.url}/work_pools/{pool}"),
+            }
+        return found
+
+    def deploy(self, folder: Path, deployment: dict[str, Any]) -> None:
+        """Put this deployment on the server, with its work pool, as `prefect deploy` does in `folder`."""
+        pool = deployment["work_pool"]
+        kind = kind_of(pool["name"])
+        committed = self.committed()[kind]
+        template = committed["pool"]["base_job_template"]
+        ask(f"{self.url}/work_pools/", {"name": pool["name"], "type": kind, "base_job_template": template})
+        names = ("enforce_parameter_schema", "entrypoint", "parameter_openapi_schema", "path", "pull_steps")
+        here = json.dumps({name: committed["deployment"][name] for name in names})
+        slots = deployment["concurrency_limit"]
+        schedules = [
+            {"slug": planned["slug"], "schedule": {"interval": planned["interval"]}}
+            for planned in deployment["schedules"]
+        ]
+        body = {
+            "name": deployment["name"],
+            "flow_id": ask(f"{self.url}/flows/", {"name": "pipeline"})["id"],
+            "parameters": deployment["parameters"],
+            "schedules": schedules,
+            "concurrency_limit": slots["limit"],
+            "concurrency_options": {"collision_strategy": slots["collision_strategy"]},
+            "work_pool_name": pool["name"],
+            "job_variables": pool.get("job_variables", {}),
+        }
+        ask(f"{self.url}/deployments/", json.loads(here.replace(str(ROOT), str(folder))) | body)
 
     def begin(self, deployment: dict[str, Any], **parameters: object) -> str:
         """Ask for a run of a deployment; return its ID."""
@@ -197,8 +238,12 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path, shared: Server, *, events: bool = False) -> Iterator[Server]:
+    """Another server, which begins as the shared one began."""
+    shutil.copytree(shared.new, folder / "prefect")
     server = Server(folder)
+    server.events = events
+    server.committed = shared.committed
     server.start()
     try:
         yield server

@@ -14,9 +14,8 @@ import pytest
 
 from flows.container_ends import RUN
 from tests.containers import engine_with_image
-from tests.flows.servers import NIGHTLY, Server, ask, changed, copy_flows
+from tests.flows.servers import NIGHTLY, Server, ask, changed, copy_flows, kind_of
 from tests.patience import PATIENCE, until
-from tests.project import ROOT
 
 BAD = ("FAILED", "CRASHED", "CANCELLED")
 
@@ -43,9 +42,9 @@ def times(project: Path) -> list[float]:
     return [float(line) for line in path.read_text().split()] if path.exists() else []
 
 
-def at_work(server: Server, project: Path) -> None:
-    """Wait until the stage has begun."""
-    until(lambda: times(project), server.log.read_text)
+def at_work(server: Server, project: Path, number: int = 1) -> None:
+    """Wait until the stage has begun for this time, where those before have not ended."""
+    until(lambda: len(times(project)) >= number, server.log.read_text)
 
 
 @pytest.mark.parametrize("name", NIGHTLY)
@@ -56,11 +55,12 @@ def test_what_is_due_runs_and_runs_do_not_overlap(server: Server, project: Path,
     with server.worker(project, often):
         # A run of the schedule, and one by hand at the same time.
         at_work(server, project)
+        found = ask(f"{server.url}/deployments/name/pipeline/{often['name']}")["id"]
+        ask(f"{server.url}/deployments/{found}/pause_deployment", {})  # no more of them
         by_hand = server.begin(often, force=True)
         server.wait_for(by_hand, "AwaitingConcurrencySlot")
         go(project)
         server.wait_for(by_hand, "Completed")
-    server.run(project, "deployment", "schedule", "clear", "--accept-yes", f"pipeline/{often['name']}")
     runs = server.runs(deployments={"name": {"any_": [often["name"]]}})
     assert any(run["auto_scheduled"] and run["state_type"] == "COMPLETED" for run in runs)
     assert not [run for run in runs if run["state_type"] in BAD]
@@ -68,20 +68,7 @@ def test_what_is_due_runs_and_runs_do_not_overlap(server: Server, project: Path,
     assert times(project) == sorted(times(project)), "each run ended before the next began"
 
 
-def test_a_run_may_be_dropped_while_another_is_at_work(server: Server, project: Path) -> None:
-    limit = {"limit": 1, "collision_strategy": "CANCEL_NEW"}
-    deployment = changed(project, concurrency_limit=limit)
-    server.deploy(project, deployment)
-    with server.worker(project, deployment):
-        first = server.begin(deployment)
-        at_work(server, project)
-        server.wait_for(server.begin(deployment), "Cancelled")
-        go(project)
-        server.wait_for(first, "Completed")
-    assert len(times(project)) == 2
-
-
-def test_a_worker_that_is_stopped_leaves_no_run_hanging(server: Server, project: Path) -> None:
+def test_a_worker_that_is_stopped_or_killed_leaves_no_run_hanging(server: Server, project: Path) -> None:
     deployment = changed(project)
     server.deploy(project, deployment)
     with server.worker(project, deployment) as worker:
@@ -93,26 +80,17 @@ def test_a_worker_that_is_stopped_leaves_no_run_hanging(server: Server, project:
         assert worker.wait(PATIENCE) == 0
         assert server.state(first) == "Crashed" or server.state(second) == "Crashed"
     assert not [process for process in below if process.is_running()]
-    go(project)
     rest = first if server.state(second) == "Crashed" else second
-    with server.worker(project, deployment):
-        server.wait_for(rest, "Completed")  # its turn comes at once: nobody waits for the end of a lease here
-
-
-def test_a_worker_that_is_killed_leaves_no_run_hanging(server: Server, project: Path) -> None:
-    deployment = changed(project)
-    server.deploy(project, deployment)
     with server.worker(project, deployment) as worker:
-        first = server.begin(deployment)
-        at_work(server, project)
+        at_work(server, project, 2)  # its turn comes at once: nobody waits for the end of a lease here
         below = psutil.Process(worker.pid).children(recursive=True)
         assert len(below) >= 5
         worker.kill()
         until(lambda: not [p for p in below if p.is_running()], f"some of {below} go on")
-    assert server.state(first) == "Running", "nobody could tell the server"
+    assert server.state(rest) == "Running", "nobody could tell the server"
     go(project)
     with server.worker(project, deployment):
-        server.wait_for(first, "Crashed")
+        server.wait_for(rest, "Crashed")
         server.wait_for(server.begin(deployment), "Completed")
 
 
@@ -156,40 +134,33 @@ def container_of(run: str) -> docker.models.containers.Container:
         return found
 
 
-@pytest.mark.parametrize(("end", "state"), [("kill", "Crashed"), ("stop", "Completed")])
-def test_a_container_that_is_killed_or_stopped_makes_room_for_the_next(
-    server: Server, project: Path, end: str, state: str
-) -> None:
-    deployment = in_containers(project)
-    server.deploy(project, deployment)
-    with server.worker(project, deployment):
-        run = server.begin(deployment)
-        at_work(server, project)
-        Timer(1, go, [project]).start()  # while a stop is waiting for the end of the run
-        container = container_of(run)
-        container.kill() if end == "kill" else container.stop(timeout=int(PATIENCE))
-        server.wait_for(run, state)
-        server.wait_for(server.begin(deployment), "Completed")
-
-
-def test_a_killed_container_is_told_of_even_where_prefects_worker_comes_too_late(
-    server: Server, project: Path
-) -> None:
+def test_a_container_that_is_killed_or_stopped_makes_room_for_the_next(server: Server, project: Path) -> None:
     deployment = in_containers(project)
     server.deploy(project, deployment)
     with server.worker(project, deployment) as worker:
-        run = server.begin(deployment)
+        killed = server.begin(deployment)
         at_work(server, project)
-        container, below = container_of(run), psutil.Process(worker.pid).children(recursive=True)
+        container_of(killed).kill()
+        server.wait_for(killed, "Crashed")
+
+        # Where Prefect's worker comes too late, the end is told of, too.
+        late = server.begin(deployment)
+        at_work(server, project, 2)
+        container, below = container_of(late), psutil.Process(worker.pid).children(recursive=True)
         for process in below:
             process.suspend()
         container.kill()
-        server.wait_for(run, "Crashed")
+        server.wait_for(late, "Crashed")
         for process in below:
             process.resume()
-        go(project)
+
+        stopped = server.begin(deployment)
+        at_work(server, project, 3)
+        Timer(1, go, [project]).start()  # while the stop is waiting for the end of the run
+        container_of(stopped).stop(timeout=int(PATIENCE))
+        server.wait_for(stopped, "Completed")
         server.wait_for(server.begin(deployment), "Completed")
-        assert server.state(run) == "Crashed"
+        assert server.state(late) == "Crashed"
 
 
 @pytest.mark.parametrize("name", NIGHTLY)
@@ -219,12 +190,16 @@ def test_a_run_that_is_cancelled_leaves_no_container(server: Server, project: Pa
         assert [state["type"] for state in states][-2:] == ["CANCELLING", "CANCELLED"]
 
 
-def test_a_server_that_is_killed_and_comes_back_changes_nothing(own_server: Server, project: Path) -> None:
-    server, deployment = own_server, changed(project)
+def test_a_run_may_be_dropped_while_another_survives_the_end_of_the_server(
+    own_server: Server, project: Path
+) -> None:
+    limit = {"limit": 1, "collision_strategy": "CANCEL_NEW"}
+    server, deployment = own_server, changed(project, concurrency_limit=limit)
     server.deploy(project, deployment)
     with server.worker(project, deployment):
         run = server.begin(deployment)
         at_work(server, project)
+        server.wait_for(server.begin(deployment), "Cancelled")
         server.kill()
         go(project)
         until(lambda: len(times(project)) == 2, "the stage does not end")
@@ -236,10 +211,9 @@ def test_a_server_that_is_killed_and_comes_back_changes_nothing(own_server: Serv
 
 @pytest.mark.parametrize("name", NIGHTLY)
 def test_the_committed_schedule_is_on_the_server(server: Server, name: str) -> None:
-    pool = NIGHTLY[name]["work_pool"]["name"]
-    server.run(ROOT, "work-pool", "create", pool, "--type", pool.removeprefix("digits-"), "--overwrite")
-    server.run(ROOT, "deploy", "--name", name)
-    found = ask(f"{server.url}/deployments/name/pipeline/{name}")
+    kind = kind_of(NIGHTLY[name]["work_pool"]["name"])
+    found = server.committed()[kind]["deployment"]
+    assert found["name"] == name
     (schedule,) = found["schedules"]
     assert schedule["schedule"]["cron"] == "0 3 * * *"
     assert schedule["schedule"]["timezone"] == "Europe/Berlin"

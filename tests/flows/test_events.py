@@ -47,10 +47,10 @@ class Receiver(ThreadingHTTPServer):
 
 
 @pytest.fixture(scope="module")
-def server(costly: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def events_server(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of its own, which tells nobody of other tests' runs."""
-    with serving(tmp_path_factory.mktemp("server")) as server:
-        yield server
+    with serving(tmp_path_factory.mktemp("server"), server, events=True) as own:
+        yield own
 
 
 @pytest.fixture
@@ -84,8 +84,9 @@ def automate(server: Server, **environment: str) -> str:
 
 
 def test_failure_recovery_a_drop_and_a_crash_reach_the_webhook(
-    server: Server, project: Path, receiver: Receiver
+    events_server: Server, project: Path, receiver: Receiver
 ) -> None:
+    server = events_server
     url = f"http://127.0.0.1:{receiver.server_address[1]}/hook"
     said = automate(server, DIGITS_WEBHOOK_URL=url, DIGITS_WEBHOOK_TOKEN="a token")
     assert "a token" not in said
@@ -142,7 +143,9 @@ def test_failure_recovery_a_drop_and_a_crash_reach_the_webhook(
     assert receiver.received == []
 
 
-def test_automations_are_put_once_and_changed_after_that(server: Server) -> None:
+def test_automations_are_put_once_and_changed_after_that(events_server: Server) -> None:
+    server = events_server
+
     def found() -> list[dict[str, Any]]:
         answer = ask(f"{server.url}/automations/filter", {})
         return [one for one in answer if one["name"].startswith("pipeline: ")]
