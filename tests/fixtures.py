@@ -8,14 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import docker
 import psutil
 import pytest
-from playwright.sync_api import Browser, expect
 
-from benchmarks import page
-from digits.runtimes._browser import find_browser
 from flows.workspace import workspace_of
 from prefect_dvc.workspace import Workspace
 from tests.containers import engine_with_image
@@ -23,6 +21,9 @@ from tests.flows.servers import Committed, Server
 from tests.patience import PATIENCE, until
 from tests.project import ROOT, MakeWorkspace, Project, copy_project, without_libraries
 from tests.shared import Once
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 def pytest_collection_finish() -> None:
@@ -55,8 +56,14 @@ def engine(costly: None) -> Generator[docker.DockerClient]:
 
 # Not for longer than a module: while it is there, nothing else in this process can use asyncio.
 @pytest.fixture(scope="module")
-def browser(costly: None) -> Generator[Browser]:
+def browser(costly: None) -> Generator["Browser"]:
     """Headless Chromium."""
+    # Here, as PyTorch comes with them, and a pytest that only hands out tests needs none.
+    from playwright.sync_api import expect
+
+    from benchmarks import page
+    from digits.runtimes._browser import find_browser
+
     chromium = find_browser()
     if not chromium:
         pytest.skip("there is no Chromium or Chrome on this machine")
