@@ -1,9 +1,11 @@
 """What tests of interruptions share: projects to interrupt, victims, and what must hold afterwards."""
 
+import itertools
 import os
+import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from tests.project import Project
 
 CHANGES = {"normalize.validation_size": 100, "train.seed": 7}
 SET = [word for key, value in CHANGES.items() for word in ("--set", f"{key}={value}")]
+LAST = "Running stage 'last'"  # a run waits in it
 
 
 @dataclass
@@ -32,6 +35,10 @@ class Template:
     """That the next run prints before its last stage begins."""
     records: int
     """Those of them that are of stages."""
+
+    def moment(self, chance: random.Random, of: int) -> int:
+        """After how many lines to interrupt one `of` some runs, the last of which has stages left, too."""
+        return chance.randrange(2, min(self.lines, 2 * self.lines // of))
 
     def copy(self, folder: Path) -> Project:
         """The project before that run, whose last stage will wait for `go`."""
@@ -49,7 +56,7 @@ def build(project: Project, folder: Path) -> None:
     (project.folder / "go").touch()
     project.run(*flow())
     said = project.copy(folder / "undisturbed").run(*flow(*SET)).stdout
-    first = said.partition("Running stage 'last'")[0]
+    first = said.partition(LAST)[0]
     assert first != said
     (folder / "counted").write_text(f"{first.count(chr(10))} {first.count('Task run')}")
 
@@ -81,6 +88,16 @@ def started(project: Project, arguments: list[str]) -> Iterator[subprocess.Popen
             (project.folder / "go").touch()
             process.kill()
             raise
+
+
+def first_lines(lines: Iterable[str], number: int) -> str:
+    """So many lines, or those before the last stage waits."""
+    said = ""
+    for line in itertools.islice(lines, number):
+        said += line
+        if LAST in line:
+            break
+    return said
 
 
 def hashes(folder: Path, outputs: list[str]) -> dict[str, str]:

@@ -3,12 +3,10 @@
 Small stages are interrupted most, at moments that are drawn anew in every run; the real ones once a victim.
 """
 
-import itertools
 import random
 import subprocess
 import time
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 
 import docker
@@ -22,7 +20,7 @@ from tests.flows.interrupting import CHANGES, SET, Template, all_is_as_if_nothin
 from tests.flows.output import own_tracebacks
 from tests.flows.servers import Server, changed, copy_flows
 from tests.patience import until
-from tests.project import Project, copy_project
+from tests.project import STAGES, Project, copy_project
 from tests.shared import Once
 from tests.small import make_small
 
@@ -76,94 +74,102 @@ def real(once: Once, raw_data: Path, server: Server) -> Template:
 
 
 def interrupt(
-    template: Template, folder: Path, victim: str, chance: random.Random, runner: str = "process"
-) -> None:
+    template: Template, folder: Path, victims: list[str], chance: random.Random, *options: str
+) -> str:
+    """Kill one after the other, each in a run that goes on where the one before was killed.
+
+    Returns what the last run says, which nobody kills.
+    """
     project = template.copy(folder / "project")
-    engine = engine_with_image() if runner == "docker" else None
-    arguments = [*SET, "--runner", runner]
-    with interrupting.started(project, arguments) as process:
-        assert process.stdout is not None
-        # As many lines as chance has it, then a while within what the run does next.
-        said = "".join(itertools.islice(process.stdout, chance.randrange(2, template.lines)))
-        time.sleep(chance.uniform(0, 0.5))
-        killed = interrupting.kill(victim, process.pid, engine, project.folder)
-        print(f"{victim}: killed {killed} after: {said.splitlines()[-1]}")
-        said += process.stdout.read()
-    assert not own_tracebacks(said)
+    engine = engine_with_image() if "docker" in options else None
+    arguments = [*SET, *options]
     filters = {"label": f"prefect-dvc.workspace={project.folder}"}
+
+    def containers(**which: bool) -> list[object]:
+        return list(engine.containers.list(filters=filters, ignore_removed=True, **which)) if engine else []
+
+    for victim in victims:
+        kept = (project.folder / "models/checkpoint.kept").exists()
+        with interrupting.started(project, arguments) as process:
+            assert process.stdout is not None
+            # As many lines as chance has it, then a while within what the run does next.
+            said = interrupting.first_lines(process.stdout, template.moment(chance, len(victims)))
+            time.sleep(chance.uniform(0, 0.5))
+            killed = interrupting.kill(victim, process.pid, engine, project.folder)
+            print(f"{victim}: killed {killed} after: {said.splitlines()[-1]}")
+            said += process.stdout.read()
+        assert not own_tracebacks(said)
+        assert not kept or "- step 1\n" not in said
+        until(lambda: not containers(), "a container goes on")
+        interrupting.nothing_is_left_or_half(template, project)
+    said = the_next_run_goes_on(template, project, arguments)
+    # One that was made and had not begun is removed only now.
+    until(lambda: not containers(all=True), "a container is left")
     if engine:
-        listed = partial(engine.containers.list, filters=filters, ignore_removed=True)
-        until(lambda: not listed(), "a container goes on")
-    interrupting.nothing_is_left_or_half(template, project)
-    the_next_run_goes_on(template, project, arguments)
-    if engine:  # one that was made and had not begun is removed only now
-        until(lambda: not listed(all=True), "a container is left")
         engine.close()
+    return said
 
 
-def the_next_run_goes_on(template: Template, project: Project, arguments: list[str]) -> None:
+def the_next_run_goes_on(template: Template, project: Project, arguments: list[str]) -> str:
     (project.folder / "go").touch()
     kept = (project.folder / "models/checkpoint.kept").exists()
     done = project.run(*flow(*arguments))
     assert not own_tracebacks(done.stdout)
     assert ("goes on after step" in done.stdout) is kept
     all_is_as_if_nothing_had_been(template, project)
+    return done.stdout
 
 
 PROCESSES = ["flow", "guard", "dvc", "stage", "everything"]
 
 
-@pytest.mark.parametrize("number", range(3))
 @pytest.mark.parametrize("victim", PROCESSES)
-def test_processes(small: Template, tmp_path: Path, chance: random.Random, victim: str, number: int) -> None:
-    interrupt(small, tmp_path, victim, chance)
+def test_processes(small: Template, tmp_path: Path, chance: random.Random, victim: str) -> None:
+    interrupt(small, tmp_path, [victim] * 3, chance)
 
 
-@pytest.mark.parametrize("victim", PROCESSES)
-def test_processes_of_the_real_stages(
-    real: Template, tmp_path: Path, chance: random.Random, victim: str
-) -> None:
-    interrupt(real, tmp_path, victim, chance)
+def test_processes_of_the_real_stages(real: Template, tmp_path: Path, chance: random.Random) -> None:
+    interrupt(real, tmp_path, chance.sample(PROCESSES, len(PROCESSES)), chance)
 
 
-@pytest.mark.parametrize("number", range(2))
 @pytest.mark.parametrize("victim", ["container", "flow", "dvc"])
 def test_containers(
-    engine: docker.DockerClient,
-    small: Template,
-    tmp_path: Path,
-    chance: random.Random,
-    victim: str,
-    number: int,
+    engine: docker.DockerClient, small: Template, tmp_path: Path, chance: random.Random, victim: str
 ) -> None:
-    interrupt(small, tmp_path, victim, chance, "docker")
+    interrupt(small, tmp_path, [victim] * 2, chance, "--runner", "docker")
 
 
-def test_a_container_of_a_real_stage(
+def test_a_container_of_the_real_stages(
     engine: docker.DockerClient, real: Template, tmp_path: Path, chance: random.Random
 ) -> None:
-    interrupt(real, tmp_path, "container", chance, "docker")
+    limits = ("--memory", "3g", "--cpus", "2")
+    said = interrupt(real, tmp_path, ["container"], chance, "--runner", "docker", "--force", *limits)
+    assert said.count("  ran\n") == len([*STAGES, "last"])
+    undisturbed = real.project.folder.with_name("undisturbed")
+    assert (tmp_path / "project/dvc.lock").read_bytes() == (undisturbed / "dvc.lock").read_bytes()
 
 
 class Deployed:
-    """A run of a deployment that has come as far as chance has it."""
+    """Runs of a deployment that come as far as chance has it."""
 
     def __init__(self, template: Template, folder: Path, server: Server, chance: random.Random) -> None:
         self.template, self.server = template, server
         self.project = template.copy(folder / "project")
         self.deployment = changed(self.project.folder)
         server.deploy(self.project.folder, self.deployment)
-        self.records = chance.randrange(2, template.records)
+        self.chance = chance
 
     def worker(self) -> AbstractContextManager[subprocess.Popen[bytes]]:
         path = self.project.env.get("PYTHONPATH", "")
         return self.server.worker(self.project.folder, self.deployment, PYTHONPATH=path)
 
     def begin(self) -> str:
-        before = self.server.log.read_text().count("Task run")
+        before = len(self.server.log.read_text())
+        records = self.chance.randrange(2, self.template.records)
 
         def far_enough() -> bool:
-            return self.server.log.read_text().count("Task run") - before >= self.records
+            said = self.server.log.read_text()[before:]
+            return said.count("Task run") >= records or interrupting.LAST in said
 
         run = self.server.begin(self.deployment, overrides=CHANGES, force=False)
         until(far_enough, "it does not go on")
@@ -175,35 +181,39 @@ class Deployed:
         all_is_as_if_nothing_had_been(self.template, self.project)
 
 
-def interrupt_worker(deployed: Deployed, end: str) -> None:
+def kill_worker(pid: int) -> None:
+    """Kill it; all below it ends."""
+    worker = psutil.Process(pid)
+    below = worker.children(recursive=True)
+    worker.kill()
+    until(lambda: not [process for process in below if process.is_running()], f"some of {below} go on")
+
+
+def interrupt_workers(deployed: Deployed, ends: list[str]) -> None:
+    """Stop or kill one worker after the other, each of which goes on where the one before has ended."""
     server, project = deployed.server, deployed.project
-    with deployed.worker() as worker:
-        run = deployed.begin()
-        if end == "kill":
-            below = psutil.Process(worker.pid).children(recursive=True)
-            worker.kill()
-            until(
-                lambda: not [process for process in below if process.is_running()], f"some of {below} go on"
-            )
-    interrupting.nothing_is_left_or_half(deployed.template, project)
+    runs = []
+    for end in ends:
+        with deployed.worker() as worker:
+            runs.append(deployed.begin())
+            if end == "kill":
+                kill_worker(worker.pid)
+        interrupting.nothing_is_left_or_half(deployed.template, project)
     (project.folder / "go").touch()
     with deployed.worker():
-        server.wait_for(run, "Crashed")
+        for run in runs:
+            server.wait_for(run, "Crashed")
         deployed.the_next_run_goes_on()
 
 
-@pytest.mark.parametrize("number", range(2))
-@pytest.mark.parametrize("end", ["stop", "kill"])
-def test_a_worker(
-    small: Template, server: Server, tmp_path: Path, chance: random.Random, end: str, number: int
-) -> None:
-    interrupt_worker(Deployed(small, tmp_path, server, chance), end)
+def test_workers(small: Template, server: Server, tmp_path: Path, chance: random.Random) -> None:
+    interrupt_workers(Deployed(small, tmp_path, server, chance), chance.sample(["stop", "kill"] * 2, 4))
 
 
 def test_a_worker_of_the_real_stages(
     real: Template, server: Server, tmp_path: Path, chance: random.Random
 ) -> None:
-    interrupt_worker(Deployed(real, tmp_path, server, chance), "kill")
+    interrupt_workers(Deployed(real, tmp_path, server, chance), ["kill"])
 
 
 @pytest.mark.parametrize("stages", ["small", "real"])
@@ -223,4 +233,4 @@ def test_a_server(
         own_server.start()
         (deployed.project.folder / "go").touch()
         own_server.wait_for(run, "Completed")
-        deployed.the_next_run_goes_on()
+    all_is_as_if_nothing_had_been(deployed.template, deployed.project)
