@@ -1,7 +1,7 @@
 # `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline plan restore report web runtimes verify-all small-models image server deploy worker up down \
-  test test-quick bench sweep recipe-table licenses lock format clean
+.PHONY: help setup pipeline plan restore report web runtimes verify-all robustness small-models image server deploy worker \
+  up down test test-quick bench sweep recipe-table licenses lock format clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -52,6 +52,9 @@ runtimes: setup ## Install the optional runtimes that `make verify-all` compares
 
 verify-all: runtimes ## Compare every runtime with PyTorch: one table, and reports/parity-all.json
 	.venv/bin/python -m stages.verify_all
+
+robustness: setup ## By how much pixels may change without the digit changing: proven, and attacked
+	.venv/bin/python -m stages.robustness
 
 small-models: setup ## Make float16 and int8 models in models/small, and measure them
 	.venv/bin/python -m stages.shrink

@@ -95,6 +95,29 @@ def learning_curves(curves: Mapping[str, Sequence[Sequence[float]]], path: Path)
     _save(figure, path)
 
 
+def robustness(radii: Sequence[int], proven: Sequence[float], standing: Sequence[float], path: Path) -> None:
+    """Accuracies (0 to 1) by radius in grey values: proven, and left standing by an attack.
+
+    The truth lies between them.
+    """
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes: Axes = figure.subplots()
+    axes.fill_between(radii, proven, standing, color=COLORS[0], alpha=0.15, lw=0, label="the truth")
+    axes.plot(radii, standing, "--", color=COLORS[1], marker="o", markersize=4, label="left by the attack")
+    axes.plot(radii, proven, "-", color=COLORS[0], marker="o", markersize=4, label="proven")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
+    axes.set(
+        xlabel="change of every pixel, at most, in grey values",
+        ylabel="accuracy on test images",
+        ylim=(0, 1.02),
+    )
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower left")
+    _save(figure, path)
+
+
 def _save(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure)
     # Without the library's version in it, the same picture is the same file.

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from digits.common.choices import names, one_of
 from digits.common.section import TopSection
@@ -29,6 +29,22 @@ class Verify(TopSection):
     tolerance: PositiveFloat
     near_ties: NonNegativeInt
     proven: Annotated[float, Field(ge=0, le=1)]
+
+
+class Robustness(TopSection):
+    """How far the grey values of how many test images may change."""
+
+    key = "robustness"
+
+    images: Annotated[int, Field(ge=1, le=10_000)]
+    radii: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(min_length=1)]
+
+    @field_validator("radii")
+    @classmethod
+    def _rise(cls, radii: list[int]) -> list[int]:
+        if sorted(set(radii)) != radii:
+            raise ValueError("the radii must rise")
+        return radii
 
 
 class Shrink(TopSection):

@@ -12,7 +12,7 @@ from digits.common.section import Section
 from digits.data.sections import Download, Normalize, WebRuntime
 from digits.evaluation.sections import Evaluate
 from digits.networks.model import Model
-from digits.onnx.sections import Export, Shrink, Verify
+from digits.onnx.sections import Export, Robustness, Shrink, Verify
 from digits.page.sections import Report
 from digits.training.augmentation import Augmentation
 from digits.training.distillation import Distillation
@@ -42,6 +42,7 @@ class Parameters(Section):
     evaluate: Evaluate
     export: Export
     verify: Verify
+    robustness: Robustness
     shrink: Shrink
     web_runtime: WebRuntime
     report: Report

@@ -31,3 +31,13 @@ def test_the_same_results_are_the_same_file(tmp_path: Path) -> None:
 def test_an_empty_row_is_no_error(tmp_path: Path) -> None:
     pictures.confusion(np.zeros((10, 10), np.int64), "nothing", tmp_path / "empty.png")
     assert (tmp_path / "empty.png").stat().st_size > 1000
+
+
+def test_the_picture_of_robustness_shows_both_curves(tmp_path: Path) -> None:
+    pictures.robustness([0, 1, 4], [0.9, 0.8, 0.1], [0.9, 0.85, 0.7], tmp_path / "one")
+    pictures.robustness([0, 1, 4], [0.9, 0.8, 0.1], [0.9, 0.85, 0.1], tmp_path / "two")
+    pictures.robustness([0, 1, 4], [0.9, 0.8, 0.1], [0.9, 0.85, 0.7], tmp_path / "three")
+    pictures.robustness([0, 1, 4], [0.9, 0.7, 0.1], [0.9, 0.85, 0.7], tmp_path / "four")
+    files = [(tmp_path / name).read_bytes() for name in ("one", "two", "three", "four")]
+    assert files[0] == files[2]
+    assert len(set(files)) == 3

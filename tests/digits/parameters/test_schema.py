@@ -82,6 +82,8 @@ def test_a_choice_takes_its_own_values() -> None:
         ("trian", {}, "trian is {}, but there is no such key; allowed here: augmentation, distil"),
         ("train", 3, "train is 3; allowed: the keys of Train"),
         ("verify.proven", 1.5, "verify.proven is 1.5; allowed: less than or equal to 1"),
+        ("robustness.radii", [4, 2], "robustness.radii is [4, 2]; the radii must rise"),
+        ("robustness.radii", [0], "robustness.radii.0 is 0; allowed: greater than or equal to 1"),
         ("verify.proven", "all", "verify.proven is 'all'; allowed: number"),
         ("models.mlp.dropout", 1.5, "models.mlp.dropout is 1.5; allowed: less than 1"),
         ("models.mlp.dropout", 1.0, "models.mlp.dropout is 1.0; allowed: less than 1"),

@@ -1,0 +1,55 @@
+"""By how much pixels may change without the digit changing: reports/robustness.*. No stage of DVC.
+
+It takes longer than all stages together.
+"""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from digits.common.files import replacing
+from digits.common.stage import run
+from digits.data.datasets import read_raw
+from digits.evaluation import pictures
+from digits.networks import devices, model_file
+from digits.onnx.robustness import measure
+from digits.onnx.sections import Robustness
+
+MODEL = Path("models/model.safetensors")
+REPORTS = Path("reports")
+
+
+def main(values: Robustness) -> None:
+    devices.make_deterministic(threads=1)
+    test = read_raw(Path("data/raw"), "t10k")
+    chosen = np.linspace(0, len(test.images) - 1, min(values.images, len(test.images))).round().astype(int)
+    images = torch.from_numpy(test.images[chosen, None].copy())
+    labels = torch.from_numpy(test.labels[chosen].astype(np.int64))
+    found = measure(model_file.load(MODEL).classifier, images, labels, values.radii)
+    accuracies = {str(radius): found.accuracies(radius) for radius in values.radii}
+    for radius, (safe, standing) in accuracies.items():
+        print(f"within {radius} grey values: {safe:.2%} proven right, {standing:.2%} left by the attack")
+    accuracy = found.right.double().mean().item()
+    facts = {
+        "images": len(chosen),
+        "accuracy": accuracy,
+        "certified_accuracy": {radius: both[0] for radius, both in accuracies.items()},
+        "attacked_accuracy": {radius: both[1] for radius, both in accuracies.items()},
+    }
+    with replacing(REPORTS / "robustness.json") as temporary:
+        temporary.write_text(json.dumps(facts, indent=2) + "\n")
+    with replacing(REPORTS / "robustness.csv") as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["image", "digit", "proven_radius", "attacked_radius"])
+        broken = [radius if radius < 256 else "" for radius in found.broken.tolist()]
+        writer.writerows(zip(chosen, labels.tolist(), found.safe.tolist(), broken, strict=True))
+    with replacing(REPORTS / "robustness.png") as temporary:
+        proven, left = ([accuracy, *curve] for curve in zip(*accuracies.values(), strict=True))
+        pictures.robustness([0, *values.radii], proven, left, temporary)
+
+
+if __name__ == "__main__":
+    run(main, Robustness.read, "torch", "numpy", "safetensors", "matplotlib")
