@@ -111,12 +111,12 @@ class Workspace:
     ) -> StageResult:
         """Run a command of DVC or commands.py, about `stage` if given; wait while another `dvc` is busy.
 
-        The time limit of a stage begins with its own command.
+        The time limit of `dvc repro` begins with the command of the stage.
         """
         started = time.monotonic()
         while True:
             transcript, limit = Transcript(stage, log), Limit(time_limit)
-            if not stage:
+            if "repro" not in command:
                 limit.begin()
             code = self._watch(command, transcript, limit)
             if not (code and transcript.busy and time.monotonic() - started < BUSY_SECONDS):
