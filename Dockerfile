@@ -22,7 +22,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     DO_NOT_TRACK=1 \
     DVC_NO_ANALYTICS=1
 LABEL org.opencontainers.image.title="digits" \
-      org.opencontainers.image.description="From raw MNIST files to an ONNX model that is proven right" \
+      org.opencontainers.image.description="From raw MNIST files to an ONNX model with a proof of what it computes" \
       org.opencontainers.image.licenses="Apache-2.0"
 WORKDIR /workspace
 USER 1000:1000

@@ -4,7 +4,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from digits.common import versions
 from digits.common.files import replacing
@@ -14,6 +16,7 @@ from digits.networks import devices, model_file
 from digits.onnx import certificate, export, near_ties
 from digits.onnx.certificate import Missing
 from digits.onnx.certificate_table import line, table
+from digits.onnx.layers import UnknownNetworkError
 from digits.onnx.parity import Comparison, Reference
 from digits.onnx.proven import Proven
 from digits.onnx.runtime import ORACLE, YARDSTICK, Model, find
@@ -44,7 +47,7 @@ def certify(values: Verify, runtimes: Sequence[str], path: Path) -> None:
     export.check(onnx.load_from_string(model.onnx))
     ties = near_ties.search(model.classifier, images, values.near_ties)
     oracle, yardstick = find(ORACLE)(model, "default"), find(YARDSTICK)(model, "default")
-    proven = Proven(model, images) if values.proven else None
+    proven = bounds(model, images) if values.proven else None
     reference = Reference(oracle, yardstick, images, test.labels, ties, proven)
     results: list[Comparison | Missing] = []
     for result in certificate.compare_all(runtimes, model, reference, values):
@@ -58,6 +61,13 @@ def certify(values: Verify, runtimes: Sequence[str], path: Path) -> None:
     print(
         f"{path}: {len(proof['configurations'])} configurations, {len(images):,} images each, no class flips"
     )
+
+
+def bounds(model: Model, images: NDArray[np.uint8]) -> Proven:
+    try:
+        return Proven(model, images)
+    except UnknownNetworkError as error:
+        raise UnknownNetworkError(f"{error}; with verify.proven: 0, none is asked for") from None
 
 
 if __name__ == "__main__":

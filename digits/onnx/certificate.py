@@ -38,8 +38,9 @@ EXPLANATION = [
     "largest margin of one that did. It fails above `explained_margin`, twice the error that is allowed.",
     "bound: what docs/proof.md proves of every float32 runtime, tried or not. images_bounded: test images",
     "that it was computed for. certain: those whose digit every such runtime predicts; fails below the share",
-    "`least` (verify.proven) of them. median_bound, largest_bound: the most by which, in any such runtime, a",
-    "difference between the predicted digit's log-probability and another's can be wrong.",
+    "`least` (verify.proven) of them, and where the file holds another network (`fault`). median_bound,",
+    "largest_bound: the most by which, in any such runtime, a difference between the predicted digit's",
+    "log-probability and another's can be wrong.",
     "safe_margin: where a float32 runtime's two largest log-probabilities differ by more, no other one can",
     "predict another digit, of any image that there can be. above_safe_margin: test images where they do.",
     "not_certain: images where margin, the exact difference to a rival, is not above its bound; at most 100.",
@@ -104,7 +105,8 @@ def certificate(
         "passed": bool(comparisons)
         and not flips
         and not any(c.faults for c in comparisons)
-        and not too_few_certain(bound),
+        and not too_few_certain(bound)
+        and not (bound and bound["fault"]),
         "images": len(test.images),
         "class_flips": flips,
         "accuracy_torch": reference.accuracy,
@@ -153,7 +155,9 @@ def check(proof: dict[str, Any]) -> None:
         raise ParityError("not every chosen runtime is here:\n" + "\n".join(lost))
     if not proof["configurations"]:
         raise ParityError("nothing was compared: verify.runtimes names none that is here")
-    if too_few_certain(bound := proof["bound"]):
+    if (bound := proof["bound"]) and bound["fault"]:
+        raise ParityError(f"the bound is not proven of this file: {bound['fault']}")
+    if too_few_certain(bound):
         raise ParityError(
             f"only {bound['certain']:,} of {bound['images_bounded']:,} digits are certain in every float32 "
             f"runtime; verify.proven asks for a share of {bound['least']:g}"

@@ -37,13 +37,17 @@ class Proven:
 
     Raises:
         UnknownNetworkError: no bound is known for this kind of network.
-        NotProvenError: the ONNX file holds something else than the classifier.
     """
 
     def __init__(self, model: Model, images: NDArray[np.uint8], work: float = WORK) -> None:
         self.model = model
         network = layers.of(model.classifier)
-        check(onnx.load_from_string(model.onnx), network, model)
+        self.fault = ""
+        """Why the bound is none of the file's; the certificate then fails."""
+        try:
+            check(onnx.load_from_string(model.onnx), network, model)
+        except NotProvenError as error:
+            self.fault = str(error)
         self.safe_margin = all_images.safe_margin(model.classifier)
         count = min(len(images), max(1, int(work / layers.work(network))))
         self.images = np.linspace(0, len(images) - 1, count).round().astype(int)
@@ -70,6 +74,7 @@ class Proven:
             "images_bounded": len(self.images),
             "certain": int(self.bounds.certain.sum()),
             "least": least,
+            "fault": self.fault,
             "median_bound": short(float(np.median(largest))),
             "largest_bound": short(float(largest.max())),
             "safe_margin": self.safe_margin if np.isfinite(self.safe_margin) else None,

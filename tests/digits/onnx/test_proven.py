@@ -18,7 +18,7 @@ from digits.onnx.certificate import certificate, check
 from digits.onnx.certificate_table import table
 from digits.onnx.export import to_onnx
 from digits.onnx.parity import ParityError, Reference
-from digits.onnx.proven import NotProvenError, Proven
+from digits.onnx.proven import Proven
 from digits.onnx.runtime import Model
 from digits.runtimes.pytorch_float32 import PyTorchFloat32
 from digits.runtimes.pytorch_float64 import PyTorchFloat64
@@ -153,5 +153,12 @@ def test_a_file_with_other_numbers_or_operators_has_no_bound(
 ) -> None:
     file = onnx.load_from_string(exported(network).onnx)
     change(file)
-    with pytest.raises(NotProvenError, match=message):
-        Proven(Model(file.SerializeToString(), exported(network).classifier), IMAGES)
+    model = Model(file.SerializeToString(), exported(network).classifier)
+    proven = Proven(model, IMAGES)
+    assert message in proven.fault
+    oracle, torch32 = PyTorchFloat64(model), PyTorchFloat32(model)
+    reference = Reference(oracle, torch32, IMAGES, proven.bounds.digits, proven=proven)
+    proof = certificate(reference, [reference.compare(torch32, "none", 40, 1e9)], 1e9)
+    assert proof["passed"] is False
+    with pytest.raises(ParityError, match=r"the bound is not proven of this file: .*"):
+        check(proof)
