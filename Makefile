@@ -1,7 +1,7 @@
 # `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline plan restore report web runtimes verify-all robustness small-models image server deploy worker \
-  up down test test-quick bench sweep recipe-table licenses lock format clean
+  up down test test-quick bench sweep recipe-table fuzz licenses lock format clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -133,6 +133,9 @@ sweep: setup ## Try many values at once, on Ray (SWEEP=solvers: a file of sweeps
 
 recipe-table: setup ## Repeat the runs behind the claims of recipes/ (ARGS="fast-mlp --seeds 1 2": some of them)
 	.venv/bin/python -m benchmarks.recipes $(ARGS)
+
+fuzz: setup ## Give what reads files and text a million changed inputs each (ARGS="idx onnx --runs 10000")
+	.venv/bin/python -m tests.fuzz $(ARGS)
 
 licenses: setup ## List the licences of what the image and the page carry in docs/licenses.md; fails where one is not accepted
 	.venv/bin/python container/licenses.py > docs/licenses.md

@@ -17,10 +17,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from digits.common.parameters_file import ParameterError
+from digits.common.yaml_text import YamlError, parse
 from flows.pipeline import pipeline
 from flows.request import RequestError, check, containers, with_recipe
 from flows.summary import summary
@@ -34,8 +32,8 @@ def _override(text: str) -> tuple[str, object]:
     if not key or not separator:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form KEY=VALUE")
     try:
-        return key, YAML(typ="safe").load(value)
-    except YAMLError:
+        return key, parse(value)
+    except YamlError:
         raise argparse.ArgumentTypeError(f"{text!r}: the value is not valid YAML") from None
 
 

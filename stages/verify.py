@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from digits.common import versions
@@ -44,7 +43,7 @@ def certify(values: Verify, runtimes: Sequence[str], path: Path) -> None:
     test = read_raw(Path("data/raw"), "t10k")
     images = test.images[:, None].copy()
     model = Model(ONNX.read_bytes(), model_file.load(MODEL).classifier)
-    export.check(onnx.load_from_string(model.onnx))
+    export.check(export.read(model.onnx))
     ties = near_ties.search(model.classifier, images, values.near_ties)
     oracle, yardstick = find(ORACLE)(model, "default"), find(YARDSTICK)(model, "default")
     proven = bounds(model, images) if values.proven else None

@@ -5,12 +5,12 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
-from ruamel.yaml.error import YAMLError
 
 from digits.common.errors import DigitsError
 from digits.common.files import replacing
+from digits.common.wording import shown
+from digits.common.yaml_text import YamlError, parse, yaml
 
 Path_ = str | os.PathLike[str]
 
@@ -29,13 +29,13 @@ def load(path: Path_, overrides: Mapping[str, object], to_save: bool = False) ->
         ParameterError: the file is missing or broken, or a key leads through a value.
     """
     try:
-        tree = _yaml("rt" if to_save else "safe").load(Path(path).read_text(encoding="utf-8"))
+        tree = parse(Path(path).read_text(encoding="utf-8"), "rt" if to_save else "safe")
     except FileNotFoundError:
         raise ParameterError(f"{path}: there is no such file; run from the project's folder") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YamlError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, MutableMapping):
-        raise ParameterError(f"{path}: must hold sections (key: value), not {tree!r}")
+        raise ParameterError(f"{path}: must hold sections (key: value), not {shown(tree)}")
     for key, value in overrides.items():
         *parents, last = key.split(".")
         node = tree
@@ -58,15 +58,7 @@ def save(path: Path_, tree: Mapping[str, Any]) -> None:
     """Write the tree in one step: whoever reads meanwhile sees the old file or the new one."""
     mode = Path(path).stat().st_mode & 0o777
     with replacing(Path(path), mode) as temporary, temporary.open("w", encoding="utf-8") as file:
-        _yaml("rt").dump(tree, file)
-
-
-def _yaml(typ: str) -> YAML:
-    # The parser DVC uses: YAML 1.2, where 1e-06 is a number and `off` is a word.
-    yaml = YAML(typ=typ)
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    return yaml
+        yaml("rt").dump(tree, file)
 
 
 def _styled(values: list[Any], before: object) -> CommentedSeq:

@@ -1,11 +1,41 @@
 """What pydantic finds wrong in a YAML file, in words for its author."""
 
+import reprlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from itertools import islice
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from digits.common.choices import SideBySide
+
+MOST = 50
+"""Mistakes that are told."""
+LONGEST = 300
+"""Characters of a value, and of a word about it."""
+
+
+class _Short(reprlib.Repr):
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        """In the order of the file, not sorted."""
+        if x and level <= 0:
+            return "{...}"
+        parts = [f"{self.repr1(key, level - 1)}: {self.repr1(x[key], level - 1)}" for key in islice(x, 20)]
+        return f"{{{', '.join([*parts, *(['...'] if len(x) > 20 else [])])}}}"
+
+
+_short = _Short()
+_short.maxlevel, _short.maxlist, _short.maxtuple, _short.maxset = 4, 20, 20, 20
+_short.maxstring = _short.maxother = _short.maxlong = LONGEST
+
+
+def shown(value: object) -> str:
+    """`value` as in Python, cut where it is long."""
+    return _cut(_short.repr(dict(value) if isinstance(value, Mapping) else value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def lines(error: ValidationError, schema: type[BaseModel], section: str = "") -> Iterator[str]:
@@ -13,34 +43,42 @@ def lines(error: ValidationError, schema: type[BaseModel], section: str = "") ->
 
     `schema` is what was validated, and `section` where it stands in the file, if not at its top.
     """
+    yield from islice(_lines(error, schema, section), MOST)
+    if (more := error.error_count() - MOST) > 0:
+        yield f"and {more} more mistakes"
+
+
+def _lines(error: ValidationError, schema: type[BaseModel], section: str) -> Iterator[str]:
     for mistake in error.errors():
-        key = ".".join(filter(None, (section, *map(str, mistake["loc"]))))
+        key = _cut(".".join(filter(None, (section, *map(str, mistake["loc"])))))
         value, context = mistake["input"], mistake.get("ctx", {})
         match mistake["type"]:
             case "missing":
                 yield f"{key} is missing"
             case "extra_forbidden":
                 known = ", ".join(_known_keys(schema, mistake["loc"][:-1]))
-                yield f"{key} is {value!r}, but there is no such key; allowed here: {known}"
+                allowed = f"; allowed here: {known}" if known else ""
+                yield f"{key} is {shown(value)}, but there is no such key{allowed}"
             case "value_error" if not mistake["loc"]:
                 yield ": ".join(filter(None, (section, str(context["error"]))))
             case "value_error":
-                yield f"{key} is {_plain(value)}; {context['error']}"
+                yield f"{key} is {shown(value)}; {context['error']}"
             case _:
                 allowed = mistake["msg"].removeprefix("Input should be ").removeprefix("a valid ")
                 allowed = allowed.replace("dictionary or instance of", "the keys of")
-                yield f"{key} is {_plain(value)}; allowed: {allowed}"
-
-
-def _plain(value: object) -> str:
-    return repr(dict(value) if isinstance(value, Mapping) else value)
+                yield f"{key} is {shown(value)}; allowed: {allowed}"
 
 
 def _known_keys(schema: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    fields: Mapping[str, Any] = schema.model_fields
+    """None where nothing is known of the place."""
+    place: Any = schema
     for name in location:
-        field = fields[str(name)]
-        choices = [m.choices for m in getattr(field, "metadata", ()) if isinstance(m, SideBySide)]
-        section: Any = field if isinstance(field, type) else field.annotation
-        fields = choices[0] if choices else section.model_fields
-    return sorted(fields)
+        if isinstance(name, int):  # an item of a list
+            place = next(iter(get_args(place)), None)
+        elif isinstance(place, Mapping):
+            place = place.get(name)
+        else:
+            field = getattr(place, "model_fields", {}).get(name)
+            choices = [m.choices for m in getattr(field, "metadata", ()) if isinstance(m, SideBySide)]
+            place = choices[0] if choices else getattr(field, "annotation", None)
+    return sorted(place if isinstance(place, Mapping) else getattr(place, "model_fields", {}))

@@ -30,7 +30,10 @@ def parse(content: bytes, name: str) -> NDArray[np.uint8]:
     expected = header + int(np.prod(shape, dtype=object))
     if len(content) != expected:
         raise IdxError(f"{name}: has {len(content):,} bytes, but its header {shape} needs {expected:,}")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    try:
+        return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    except ValueError as error:  # more dimensions than numpy has, or an empty array with a huge one
+        raise IdxError(f"{name}: its header {shape} is that of no array: {error}") from None
 
 
 def images(content: bytes, name: str) -> NDArray[np.uint8]:

@@ -1,17 +1,22 @@
 """A trained network as one safetensors file that says how to rebuild it. Nothing is unpickled."""
 
 import json
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import nn
 
 from digits.common.choices import choice, names
 from digits.common.errors import DigitsError
 from digits.networks.classifier import Classifier
 from digits.networks.model import Model
+
+ILL_FORMED = (AttributeError, TypeError, ValueError, RuntimeError)
+"""What is raised where a value is not what it should be."""
 
 
 class ModelFileError(DigitsError):
@@ -60,11 +65,19 @@ def load(path: Path) -> TrainedModel:
         if name not in names("digits.models"):
             raise ValueError(f"there is no model {name!r} here")
         model = choice("digits.models", name, Model)
-        net = model.model_validate(origin["parameters"]["models"][name]).build()
+        values = model.model_validate(origin["parameters"]["models"][name])
+        with torch.device("meta"):  # which takes no memory, whatever sizes the file claims
+            expected = values.build().state_dict()
+        if {n: w.shape for n, w in expected.items()} != {n: w.shape for n, w in weights.items()}:
+            raise ValueError("its weights are not those of the network that it describes")
+        net = values.build()
         net.load_state_dict(weights)
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        trained = TrainedModel(net.eval(), **origin)
+        if not all(isinstance(value, float) and isfinite(value) for value in (trained.mean, trained.std)):
+            raise ValueError(f"mean is {trained.mean!r} and std {trained.std!r}; both must be numbers")
+    except (safetensors.SafetensorError, ArithmeticError, LookupError, *ILL_FORMED) as error:
         cause = " ".join(str(error).split())
         raise ModelFileError(
             f"{path} is not a model of this project ({cause}); run the train stage"
         ) from None
-    return TrainedModel(net.eval(), **origin)
+    return trained

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import onnx
 import onnx.version_converter
 import torch
+from google.protobuf.message import DecodeError
 
 from digits.common.errors import DigitsError
 from digits.networks.classifier import Classifier
@@ -75,13 +76,26 @@ def _strip_traces(model: onnx.ModelProto) -> None:
         del part.metadata_props[:]
 
 
+def read(content: bytes) -> onnx.ModelProto:
+    """Raises ExportError where the content is no ONNX model."""
+    try:
+        return onnx.load_from_string(content)
+    except DecodeError as error:
+        cause = " ".join(str(error).split())
+        raise ExportError(f"this is no ONNX model: {cause}; run the export stage") from None
+
+
 def check(model: onnx.ModelProto) -> None:
     """Hold the model to the contract and to ONNX's full checker.
 
     Raises:
         ExportError: naming every breach.
     """
-    if breaches := list(_breaches(model)):
+    try:
+        breaches = list(_breaches(model))
+    except UnicodeDecodeError as error:
+        breaches = [f"a name in it is no text: {error}"]
+    if breaches:
         raise ExportError("the ONNX model breaks its contract: " + "; ".join(breaches))
 
 
@@ -97,11 +111,13 @@ def _breaches(model: onnx.ModelProto) -> Iterator[str]:
             continue
         tensor = values[0].type.tensor_type
         if tensor.elem_type != kind:
-            yield f"{name} is {kinds.DataType.Name(tensor.elem_type)}, not {kinds.DataType.Name(kind)}"
+            known = dict(zip(kinds.DataType.values(), kinds.DataType.keys(), strict=True))
+            found_kind = known.get(tensor.elem_type, f"of the unknown type {tensor.elem_type}")
+            yield f"{name} is {found_kind}, not {known[kind]}"
         found = [dim.dim_param or dim.dim_value for dim in tensor.shape.dim]
         if found != shape:
             yield f"{name} has the shape {found}, not {shape}"
-    if any(tensor.data_location == kinds.EXTERNAL for tensor in model.graph.initializer):
+    if any(tensor.data_location == kinds.EXTERNAL for tensor in _tensors(model.graph)):
         yield "weights lie in a second file"
     if model.functions or {opset.domain for opset in model.opset_import} != {""}:
         yield "it uses operators outside the ONNX standard"
@@ -111,3 +127,16 @@ def _breaches(model: onnx.ModelProto) -> Iterator[str]:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         yield f"the ONNX checker says: {error}"
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """All of a graph, those within its nodes included."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+            yield from (sparse.values, sparse.indices)
+        for inner in (attribute.g, *attribute.graphs):
+            yield from _tensors(inner)

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from digits.common import wording as mistakes
 from digits.common.errors import DigitsError
 from digits.common.files import is_dropping
 from digits.common.section import Section
+from digits.common.yaml_text import YamlError, parse
 
 BASE = "tutorial"
 
@@ -54,8 +53,8 @@ def read(folder: Path, name: str) -> Recipe:
         known = ", ".join(names(folder)) or f"none in {folder}"
         raise RecipeError(f"there is no recipe {name!r}; there are {known}")
     try:
-        return Recipe.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
-    except (YAMLError, UnicodeDecodeError) as error:
+        return Recipe.model_validate(parse(path.read_text(encoding="utf-8")))
+    except (YamlError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         raise RecipeError(f"{path}: {next(mistakes.lines(error, Recipe))}") from None

@@ -5,34 +5,39 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, log, prod
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from digits.common import wording as mistakes
 from digits.common.errors import DigitsError
 from digits.common.files import is_dropping
 from digits.common.parameters_file import ParameterError
 from digits.common.section import Section
+from digits.common.yaml_text import YamlError, parse
 from digits.parameters import schema as parameters
 from digits.parameters.schema import Parameters
 
 BASELINE = "params.yaml"
+MOST = 10_000
+"""Trials of a sweep."""
 
 
 class PlanError(DigitsError, ValueError):
     """A sweep is not possible; `str` has one line per mistake."""
 
 
+# Beyond it, the difference of two is no number any more.
+Bound = Annotated[float, Field(ge=-1e300, le=1e300)]
+
+
 class Range(Section):
     """Numbers from `low` to `high`, for a random search."""
 
-    low: float
-    high: float
+    low: Bound
+    high: Bound
     log: bool = False
     """Whether each order of magnitude is as likely as any other."""
     whole: bool = False
@@ -90,6 +95,9 @@ class Plan(Section):
         ranges = [c.name for c in self.configurations if any(isinstance(v, Range) for v in c.over.values())]
         if ranges and self.search == "grid":
             raise ValueError(f"{ranges[0]} has a range, which needs search: random")
+        points = sum(self.points_of(c) for c in self.configurations)
+        if (trials := points * (len(self.tune_seeds) or len(self.seeds))) > MOST:
+            raise ValueError(f"that is {trials:,} trials; a sweep has at most {MOST:,}")
         for key in ("seeds", "tune_seeds"):
             if len(set(seeds := getattr(self, key))) < len(seeds):
                 raise ValueError(f"{key} must differ, as equal ones are one trial")
@@ -97,6 +105,12 @@ class Plan(Section):
         if several and not self.tune_seeds:
             raise ValueError(f"the baseline {self.baseline} has choices; give tune_seeds to choose by")
         return self
+
+    def points_of(self, configuration: Configuration) -> int:
+        """How many sets of values it tries."""
+        if self.points and configuration.over:
+            return self.points
+        return prod(len(values) for values in configuration.over.values() if isinstance(values, list))
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,11 +147,11 @@ def find(folder: Path, name: str) -> Path:
 def read(path: Path) -> Plan:
     """Raises PlanError where the file is missing, or not valid."""
     try:
-        return Plan.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
+        return Plan.model_validate(parse(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         known = ", ".join(sorted(str(p) for p in path.parent.glob("*.yaml"))) or f"none in {path.parent}"
         raise PlanError(f"{path}: there is no such file; sweeps: {known}") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YamlError, UnicodeDecodeError) as error:
         raise PlanError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         raise PlanError("\n".join(f"{path}: {line}" for line in mistakes.lines(error, Plan))) from None

@@ -1,5 +1,6 @@
 """Where a training stands after an epoch, as one safetensors file: one that was killed goes on from it."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -84,7 +85,8 @@ class TrainingState:
             "history": [asdict(row) for row in self.history],
         }
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        return safetensors.torch.save(whole, {"training": json.dumps(metadata)})
+        content = {**metadata, "sha256": _sha256(metadata, whole)}
+        return safetensors.torch.save(whole, {"training": json.dumps(content)})
 
     def restore(self, path: Path, identity: Mapping[str, str]) -> bool:
         """Take over what `save` wrote for the same training; False, with nothing changed, without it."""
@@ -99,9 +101,11 @@ class TrainingState:
             tensors = safetensors.torch.load(content)
             header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
             metadata = json.loads(header["__metadata__"]["training"])
-        except (safetensors.SafetensorError, KeyError, TypeError, ValueError):
+            whole = metadata.pop("sha256") == _sha256(metadata, tensors)
+        except (safetensors.SafetensorError, AttributeError, KeyError, TypeError, ValueError, RecursionError):
             return False
-        if metadata["identity"] != dict(identity):
+        # One bit that a disk has flipped would make another model.
+        if not whole or metadata["identity"] != dict(identity):
             return False
         self.net.load_state_dict(_below(tensors, "net"))
         solver = _put_back(metadata["solver"], tensors)
@@ -113,6 +117,14 @@ class TrainingState:
         set_global_generators(_below(tensors, "global"))
         self.history = [Interval(**row) for row in metadata["history"]]
         return True
+
+
+def _sha256(metadata: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(metadata).encode())
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {list(tensors[name].shape)}".encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _below(named: Mapping[str, Any], prefix: str) -> dict[str, Any]:

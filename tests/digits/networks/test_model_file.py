@@ -55,3 +55,27 @@ def test_what_is_no_model_is_refused(model: TrainedModel, tmp_path: Path) -> Non
         path.write_bytes(content)
         with pytest.raises(ModelFileError, match=r"is not a model of this project .* run the train stage"):
             model_file.load(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "changed"),
+    [
+        ('"hidden_sizes": [6]', '"hidden_sizes": [1000000, 1000000]'),  # 4 TB
+        ('"mean": 0.1307', '"mean": "a"'),
+        ('"std": 0.3081', '"std": NaN'),
+        ('"mean": 0.1307', '"average": 0.1307'),
+        ('"parameters": {', '"parameters": [], "other": {'),
+    ],
+)
+def test_what_a_model_says_of_itself_is_not_believed(
+    model: TrainedModel, tmp_path: Path, value: str, changed: str
+) -> None:
+    path = tmp_path / "model.safetensors"
+    model_file.save(model, path)
+    with safetensors.safe_open(path, framework="pt") as file:
+        said = file.metadata()["digits"]
+    assert value in said
+    weights = safetensors.torch.load_file(path)
+    path.write_bytes(safetensors.torch.save(weights, {"digits": said.replace(value, changed)}))
+    with pytest.raises(ModelFileError, match=r"is not a model of this project .* run the train stage"):
+        model_file.load(path)

@@ -10,7 +10,7 @@ from digits.models.cnn import ConvolutionalNet
 from digits.models.mlp import FeedForwardNet
 from digits.networks.classifier import Classifier
 from digits.networks.model import Model
-from digits.onnx.export import ExportError, check, to_onnx
+from digits.onnx.export import ExportError, check, read, to_onnx
 from digits.onnx.proven import Proven
 from digits.onnx.runtime import Model as Both
 from digits.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
@@ -141,3 +141,29 @@ def test_every_breach_of_the_contract_is_named(
     breach(model)
     with pytest.raises(ExportError, match=message):
         check(model)
+
+
+@pytest.mark.parametrize("place", ["attribute", "subgraph", "sparse"])
+def test_weights_in_a_second_file_are_found_wherever_they_are_named(
+    model: onnx.ModelProto, place: str
+) -> None:
+    outside = onnx.helper.make_tensor("outside", onnx.TensorProto.FLOAT, [1], [0.0])
+    outside.ClearField("float_data")
+    outside.data_location = onnx.TensorProto.EXTERNAL
+    outside.external_data.add(key="location", value="/etc/passwd")
+    node = model.graph.node[0]
+    if place == "attribute":
+        node.attribute.append(onnx.helper.make_attribute("value", outside))
+    elif place == "subgraph":
+        inner = onnx.helper.make_graph([], "inner", [], [], [outside])
+        node.attribute.append(onnx.helper.make_attribute("then_branch", inner))
+    else:
+        model.graph.sparse_initializer.add().values.CopyFrom(outside)
+    with pytest.raises(ExportError, match="weights lie in a second file"):
+        check(model)
+
+
+def test_what_is_no_model_is_one_line() -> None:
+    for content in (b"nonsense", b"\xff" * 40):
+        with pytest.raises(ExportError, match=r"this is no ONNX model: .*; run the export stage"):
+            read(content)

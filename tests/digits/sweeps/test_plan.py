@@ -151,3 +151,22 @@ def test_broken_yaml_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("about: [")
     with pytest.raises(PlanError, match="not valid YAML: "):
         read(tmp_path / "broken.yaml")
+
+
+def test_a_key_that_is_none_is_told_with_those_that_are(make_plan: MakePlan) -> None:
+    path = make_plan(configurations=[{"name": "a", "sett": {"train.epochs": 1}}])
+    with pytest.raises(PlanError, match=r"configurations\.0\.sett is .* allowed here: name, over, set$"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"search": "random", "points": 10**12},
+        {"configurations": [{"name": "a", "over": {f"train.{n}": [*range(20)] for n in range(20)}}]},
+        {"seeds": [*range(9000)]},
+    ],
+)
+def test_a_sweep_has_an_end(make_plan: MakePlan, changes: dict[str, Any]) -> None:
+    with pytest.raises(PlanError, match=r"that is [\d,]+ trials; a sweep has at most 10,000"):
+        read(make_plan(**changes))

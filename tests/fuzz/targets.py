@@ -1,0 +1,222 @@
+"""What reads bytes or text from outside, each with valid inputs to begin with and words to put into them.
+
+A target may return, or raise a DigitsError of few lines. Anything else is a finding.
+"""
+
+import argparse
+import gzip
+import io
+import json
+import struct
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from unittest.mock import patch
+
+from digits.common.errors import DigitsError
+from tests.project import ROOT
+
+SEEDS = Path(__file__).with_name("seeds")
+"""Inputs that were findings once, by target."""
+
+YAML_WORDS = (
+    *(b"&a ", b"*a", b"*a, *a", b"<<: ", b"? ", b"- ", b": ", b"[", b"]", b"{", b"}", b"[[[[[[[[", b"| \n"),
+    *(
+        b"!!",
+        b"!!int ",
+        b"!!binary ",
+        b"!!python/object:",
+        b"!!timestamp ",
+        b"!!set ",
+        b"2001-13-41",
+        b"---\n",
+    ),
+    *(b".inf", b".nan", b"~", b"null", b"true", b"1e999", b"0x", b"0o", b"1_0", b"-1", b"9" * 25, b"...\n"),
+    *(b"'", b'"', b"\\", b"\t", b"\n  ", b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"%YAML 9.9\n", b"#", b".."),
+)
+JSON_WORDS = (b'"', b"{", b"}", b"[", b"]", b"null", b"NaN", b"1e999", b"-1", b"[[[[[[[[", b"9" * 9, b'"F64"')
+NO_WORDS = (b"\0", b"\xff" * 4)
+
+
+@dataclass(frozen=True)
+class Target:
+    """`run` takes one input."""
+
+    run: Callable[[bytes], object]
+    seeds: Callable[[], Sequence[bytes]]
+    words: Sequence[bytes] = NO_WORDS
+
+    def finding(self, data: bytes) -> str | None:
+        """What is wrong with the way this input ends, if anything is."""
+        try:
+            self.run(data)
+        except DigitsError as error:
+            said = str(error)
+            if len(said) > 20_000:
+                return f"an error of {len(said):,} characters"
+            return None if said.strip() else "an error without words"
+        except Exception as error:
+            return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        return None
+
+
+@cache
+def scratch() -> Path:
+    """A file to write inputs to, in memory where there is such a folder."""
+    fast = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(dir=fast if fast.is_dir() else None, prefix="fuzz.")) / "input"
+
+
+def file(content: bytes) -> Path:
+    path = scratch()
+    path.write_bytes(content)
+    return path
+
+
+def texts(folder: str) -> Callable[[], list[bytes]]:
+    return lambda: [path.read_bytes() for path in sorted(ROOT.glob(folder))]
+
+
+def idx(data: bytes) -> None:
+    from digits.data import idx
+
+    for parse in (idx.images, idx.labels):
+        try:
+            parse(data, "fuzzed")
+        except DigitsError:
+            continue
+
+
+def idx_seeds() -> list[bytes]:
+    images = struct.pack(">2x2B3I", 8, 3, 2, 28, 28) + bytes(2 * 28 * 28)
+    return [images, struct.pack(">2x2BI", 8, 1, 5) + bytes(range(5)), struct.pack(">2x2B", 8, 0) + b"\1"]
+
+
+def unpacked(data: bytes) -> None:
+    """As a mirror unpacks what it was given."""
+    from digits.data import mirrors
+
+    def answer(*_: object, **__: object) -> io.BytesIO:
+        given = io.BytesIO(data)
+        given.headers = {}  # type: ignore[attr-defined]
+        return given
+
+    mirror, target = mirrors.WebMirror("http://fuzzed", 1, 1), scratch()
+    try:
+        with patch("urllib.request.urlopen", answer):
+            mirror.fetch("input", 10_000, target.with_name("output"))
+    except mirrors.MirrorError as error:
+        raise DigitsError(str(error)) from None
+    assert target.with_name("output").stat().st_size <= 11_100
+
+
+def parameters(data: bytes) -> None:
+    from digits.parameters import schema
+
+    schema.read(file(data))
+
+
+def recipe(data: bytes) -> None:
+    from digits.parameters import recipes
+
+    for name in ("tutorial", "own"):
+        scratch().with_name(f"{name}.yaml").write_bytes(data)
+    recipes.overrides(scratch().parent, "own")
+
+
+def sweep(data: bytes) -> None:
+    from digits.sweeps import plan
+
+    plan.lay_out(plan.read(file(data)), ROOT / "params.yaml")
+
+
+def override(data: bytes) -> None:
+    """As `--set KEY=VALUE`, and as parameters of a flow."""
+
+    from digits.parameters import schema
+    from flows.__main__ import _override
+
+    try:
+        key, value = _override(data.decode(errors="replace"))
+    except argparse.ArgumentTypeError as error:
+        raise DigitsError(str(error)) from None
+    schema.read(ROOT / "params.yaml", {key: value})
+
+
+def model(data: bytes) -> None:
+    from digits.networks import model_file
+
+    model_file.load(file(data))
+
+
+def origin(data: bytes) -> None:
+    """What a model file says of itself, around weights that are right."""
+    import safetensors.torch
+
+    try:
+        said = data.decode()
+    except UnicodeDecodeError:
+        return
+    weights = safetensors.torch.load(model_seeds()[0])
+    model(safetensors.torch.save(weights, {"digits": said}))
+
+
+def origin_seeds() -> list[bytes]:
+    header = model_seeds()[0]
+    length = int.from_bytes(header[:8], "little")
+    return [json.loads(header[8 : 8 + length])["__metadata__"]["digits"].encode()]
+
+
+@cache
+def model_seeds() -> list[bytes]:
+    import torch
+
+    from digits.networks import model_file
+    from digits.networks.perceptron import Perceptron
+
+    torch.manual_seed(1)
+    values = {"train": {"model": "mlp"}, "models": {"mlp": {"hidden_sizes": [2], "dropout": 0.0}}}
+    model_file.save(model_file.TrainedModel(Perceptron([2], 0.0), 0.1, 0.3, values, "0" * 64), scratch())
+    return [scratch().read_bytes()]
+
+
+def onnx(data: bytes) -> None:
+    from digits.onnx import export
+
+    export.check(export.read(data))
+
+
+@cache
+def onnx_seeds() -> list[bytes]:
+    from digits.networks.classifier import Classifier
+    from digits.networks.perceptron import Perceptron
+    from digits.onnx import export
+
+    return [export.to_onnx(Classifier(Perceptron([2], 0.0), 0.1, 0.3), 20, {}).SerializeToString()]
+
+
+ONNX_WORDS = (b"If", b"Loop", b"Dropout", b"location", b"/etc/passwd", b"\x70\x01", b"batch", b"image")
+SWEEP_WORDS = (*YAML_WORDS, b"points: 3", b"search: random", b"low: 1")
+PACKED = [gzip.compress(bytes(9000), mtime=0), b"plain", gzip.compress(b"", mtime=0)]
+OVERRIDES = [b"train.epochs=1", b"train.loss=[{name: cross_entropy, weight: 1}]"]
+TARGETS = {
+    "idx": Target(idx, idx_seeds),
+    "gzip": Target(unpacked, lambda: PACKED),
+    "parameters": Target(parameters, texts("params.yaml"), YAML_WORDS),
+    "recipe": Target(recipe, texts("recipes/*.yaml"), YAML_WORDS),
+    "sweep": Target(sweep, texts("sweeps/*.yaml"), SWEEP_WORDS),
+    "override": Target(override, lambda: OVERRIDES, YAML_WORDS),
+    "model": Target(model, model_seeds, JSON_WORDS),
+    "origin": Target(origin, origin_seeds, JSON_WORDS),
+    "onnx": Target(onnx, onnx_seeds, ONNX_WORDS),
+}
+
+
+def kept(name: str) -> list[Path]:
+    return sorted((SEEDS / name).glob("*"))
+
+
+def describe(data: bytes) -> str:
+    return json.dumps(data.decode("latin-1"))[:300]
