@@ -4,9 +4,11 @@ A target may return, or raise a DigitsError of few lines. Anything else is a fin
 """
 
 import argparse
+import atexit
 import gzip
 import io
 import json
+import shutil
 import struct
 import tempfile
 from collections.abc import Callable, Sequence
@@ -66,7 +68,9 @@ class Target:
 def scratch() -> Path:
     """A file to write inputs to, in memory where there is such a folder."""
     fast = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(dir=fast if fast.is_dir() else None, prefix="fuzz.")) / "input"
+    folder = Path(tempfile.mkdtemp(dir=fast if fast.is_dir() else None, prefix="fuzz."))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder / "input"
 
 
 def file(content: bytes) -> Path:
