@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.flows.output import own_tracebacks
+from tests.flows.servers import Server
 from tests.flows.test_trials import PROBE
 from tests.patience import PATIENCE, until
 from tests.project import Project, copy_project
@@ -32,12 +34,12 @@ Rows = list[dict[str, str]]
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, raw_data: Path) -> Project:
+def project(tmp_path_factory: pytest.TempPathFactory, raw_data: Path, server: Server) -> Project:
     folder = tmp_path_factory.mktemp("sweep")
     project = copy_project(folder / "project", folder / "home")
     make_small(project, raw_data)
     # Ray would let its processes wait for all others.
-    project.env |= {"PREFECT_HOME": str(folder / "prefect"), "RAY_worker_niceness": "0"}
+    project.env |= {"PREFECT_API_URL": server.url, "RAY_worker_niceness": "0"}
     # Two of its helpers notice the end of a killed sweep when they have tried this long to reach it.
     project.env["RAY_gcs_rpc_server_reconnect_timeout_s"] = "3"
     project.dvc("repro", "download")
@@ -125,12 +127,52 @@ def test_a_gpu_that_no_trial_takes_is_told_before_any_work(project: Project) -> 
     )
 
 
-def test_faults_are_rows_and_the_others_as_if_there_were_none(project: Project) -> None:
-    plan(project, "sound", SOUND)
+@dataclass
+class Killed:
+    """What was there when a sweep was killed, which had no Prefect server but its own."""
+
+    trials: dict[Path, int]
+    """That had ended, and when."""
+    processes: list[psutil.Process]
+    agents: list[psutil.Process]
+    """Those of Ray that try for a minute to tell a server that is gone, too; Ray has no setting for that."""
+
+
+@pytest.fixture(scope="module")
+def killed(project: Project) -> Iterator[Killed]:
+    """A sweep that was killed, and then has gone on."""
+    plan(project, "sound", SOUND, seeds=[1, 2, 3])
+    alone = {name: value for name, value in project.env.items() if name != "PREFECT_API_URL"}
+    command = [sys.executable, "-m", "flows.sweep", "sound"]
+    with subprocess.Popen(
+        command, cwd=project.folder, env=alone, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert any("[3/9]" in line for line in process.stderr)
+        below = psutil.Process(process.pid).children(recursive=True)
+        names = (["ray::DashboardAgent"], ["ray::RuntimeEnvAgent"])
+        agents = [one for one in below if one.cmdline()[:1] in names]
+        os.kill(process.pid, signal.SIGKILL)
+    ended = {path: path.stat().st_mtime_ns for path in project.folder.glob("sweeps/results/sound/trials/*")}
+    said = sweep(project, "sound")
+    assert f"{len(ended)} of 9 trials ended in an earlier sweep" in said
+    yield Killed(ended, [one for one in below if one not in agents], agents)
+    for agent in agents:  # nobody need wait for them
+        with contextlib.suppress(psutil.NoSuchProcess):
+            agent.kill()
+
+
+def test_a_sweep_that_was_killed_goes_on_with_what_is_missing(project: Project, killed: Killed) -> None:
+    assert 3 <= len(killed.trials) < 9
+    assert all(path.stat().st_mtime_ns == written for path, written in killed.trials.items())
+    assert [row["status"] for row in table(project, "sound")] == ["completed"] * 9
+    assert psutil.wait_procs(killed.processes, timeout=PATIENCE)[1] == [], "nothing of Ray is left"
+
+
+def test_faults_are_rows_and_the_others_as_if_there_were_none(project: Project, killed: Killed) -> None:
     plan(project, "faulty", SOUND, DIVERGING, LONG)
-    sweep(project, "sound")
-    sound = table(project, "sound")
-    assert [row["status"] for row in sound] == ["completed"] * 6
+    sound = [row for row in table(project, "sound") if row["seed"] in ("1", "2")]
+    assert len(sound) == 6
     # Four at a time, so that the long ones keep nobody waiting.
     command = [sys.executable, "-m", "flows.sweep", "faulty", "--cpus-per-trial", "0.5"]
     with subprocess.Popen(
@@ -168,37 +210,6 @@ def test_faults_are_rows_and_the_others_as_if_there_were_none(project: Project) 
     assert (project.folder / "sweeps/results/faulty/learning-curves.png").stat().st_size > 10_000
 
 
-def test_a_sweep_that_was_killed_goes_on_with_what_is_missing(project: Project) -> None:
-    plan(project, "stopped", SOUND, seeds=[3, 4, 5])
-    command = [sys.executable, "-m", "flows.sweep", "stopped"]
-    with subprocess.Popen(
-        command, cwd=project.folder, env=project.env, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        assert any("[3/9]" in line for line in process.stderr)
-        below = psutil.Process(process.pid).children(recursive=True)
-        agents = [
-            one for one in below if one.cmdline()[:1] in (["ray::DashboardAgent"], ["ray::RuntimeEnvAgent"])
-        ]
-        os.kill(process.pid, signal.SIGKILL)
-    ended = {path: path.stat().st_mtime_ns for path in project.folder.glob("sweeps/results/stopped/trials/*")}
-    assert 3 <= len(ended) < 9
-    output = sweep(project, "stopped")
-    assert f"{len(ended)} of 9 trials ended in an earlier sweep" in output
-    assert all(path.stat().st_mtime_ns == written for path, written in ended.items())
-    rows = table(project, "stopped")
-    assert [row["status"] for row in rows] == ["completed"] * 9
-    assert "9 of 9 trials ended in an earlier sweep" in sweep(project, "stopped")
-    assert table(project, "stopped") == rows
-    others = [one for one in below if one not in agents]
-    assert psutil.wait_procs(others, timeout=PATIENCE)[1] == [], "nothing of Ray is left"
-    # These notice it as soon, and then try for a minute to tell the server that is gone, too: Ray has no
-    # setting for that. Nobody need wait for them.
-    for agent in agents:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            agent.kill()
-
-
 def test_the_best_row_written_back_is_what_dvc_reproduces(project: Project) -> None:
     tuned = {"name": "adam", "set": {"train.solver": "adam"}, "over": {"solvers.adam.lr": [1e-5, 0.01]}}
     plan(project, "tuned", tuned, tune_seeds=[1], seeds=[2, 3])
@@ -227,9 +238,8 @@ def test_a_point_with_a_failed_trial_is_not_written_back(project: Project) -> No
     sweep(project, "partly")
     best = table(project, "partly", "summary")[0]
     assert json.loads(best["chosen"]) == {"solvers.sgd.lr": 0.1}
-    worth = {
-        row["validation_accuracy"] for row in table(project, "partly") if row["chosen"] == best["chosen"]
-    }
+    before = table(project, "partly")
+    worth = {row["validation_accuracy"] for row in before if row["chosen"] == best["chosen"]}
     for path in (project.folder / "sweeps/results/partly/trials").iterdir():
         result = json.loads(path.read_text())
         if result["curve"] and f"{result['curve'][-1]['validation_accuracy']:.6g}" in worth:
@@ -238,6 +248,8 @@ def test_a_point_with_a_failed_trial_is_not_written_back(project: Project) -> No
     output = sweep(project, "partly", "--write-best")
     assert "6 of 6 trials ended in an earlier sweep" in output
     assert "params.yaml has solvers.sgd.lr: 1e-05 now" in output
+    changed = [old for old, new in zip(before, table(project, "partly"), strict=True) if old != new]
+    assert [row["chosen"] for row in changed] == [best["chosen"]], "the others are as they were"
     summary = table(project, "partly", "summary")
     assert [row["failed"] for row in summary] == ["0", "1", "2"]
     assert float(summary[1]["validation_accuracy"]) > float(summary[0]["validation_accuracy"])
