@@ -103,7 +103,7 @@ def made(costly: None, tmp_path: Path) -> Iterator[tuple[int, str]]:
     """The port and password of what `make server` starts."""
     port, key = free_port(), tmp_path / "server.key"
     done = [word for variant in ("default", "cpu") for word in ("-o", f".venv/.installed-{variant}")]
-    command = [*guarded(), "make", *done, "server", f"PORT={port}", f"SERVER_KEY={key}"]
+    command = [*guarded(), "make", *done, "server", f"PORT={port}", f"SERVER_KEY={key}", "ARGS="]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MAKE"))}
     log = tmp_path / "log"
     with log.open("w") as said:

@@ -41,7 +41,7 @@ print(json.dumps(ray.get(ray.remote(num_gpus=0)(lambda: dict(os.environ)).remote
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(costly: None, tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("trials")
     return copy_project(folder / "project", folder / "home")
 
