@@ -108,11 +108,15 @@ def processes(pid: int) -> dict[str, list[psutil.Process]]:
     """Those of a flow: its guards, the DVC commands at work, their stages; of each as many as there are."""
     flow = psutil.Process(pid)
     guards = [child for child in flow.children() if any("guard.py" in word for word in child.cmdline())]
-    servers = [server for guard in guards for server in guard.children()]
-    # First what forks for the stages of a command, then the command.
-    pairs = [pair for server in servers if len(pair := server.children()) == 2]
-    stages = [stage for forks, _ in pairs for stage in forks.children()]
-    return {"flow": [flow], "guard": guards, "dvc": [command for _, command in pairs], "stage": stages}
+    found: dict[str, list[psutil.Process]] = {"flow": [flow], "guard": guards, "dvc": [], "stage": []}
+    for server in (server for guard in guards for server in guard.children()):
+        # First what forks for the stages of a command, unless they have containers, then the command.
+        forks = '"containers": null' in server.cmdline()[-1]
+        children = server.children()
+        if len(children) == (2 if forks else 1):
+            found["dvc"].append(children[-1])
+            found["stage"] += children[0].children() if forks else []
+    return found
 
 
 def kill(victim: str, pid: int, engine: docker.DockerClient | None, folder: Path) -> str:
