@@ -115,7 +115,13 @@ def processes(pid: int) -> dict[str, list[psutil.Process]]:
         children = server.children()
         if len(children) == (2 if forks else 1):
             found["dvc"].append(children[-1])
-            found["stage"] += children[0].children() if forks else []
+            if forks:
+                found["stage"] += children[0].children()
+                # A stage that is no module is what DVC's shell has become.
+                shells = children[-1].children()
+                found["stage"] += [
+                    one for one in shells if "prefect_dvc/shell" not in " ".join(one.cmdline())
+                ]
     return found
 
 
