@@ -23,7 +23,7 @@ from flows.pipeline import pipeline
 from flows.request import RequestError, check, containers, with_recipe
 from flows.summary import summary
 from flows.workspace import workspace_of
-from prefect_dvc.command import Parser, positive, run
+from prefect_dvc.command import Parser, add_run_options, run
 from prefect_dvc.project import ProjectError
 
 
@@ -53,19 +53,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="change params.yaml, such as train.epochs=1; may be repeated",
     )
     parser.add_argument("--recipe", help="write its values into params.yaml; a name in recipes/")
-    parser.add_argument("--jobs", type=positive, metavar="NUMBER", help="of stages at once; as many as cores")
-    parser.add_argument(
-        "--on-failure",
-        choices=["stop", "skip-dependents"],
-        default="stop",
-        help="go on with stages that do not depend on the one that failed",
-    )
-    parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="for each stage")
+    add_run_options(parser)
     parser.add_argument("--runner", choices=["process", "docker"], default="process", help="of stages")
     parser.add_argument("--image", default="digits:latest", help="with --runner docker")
     parser.add_argument("--memory", metavar="SIZE", help="of each container, such as 4g")
     parser.add_argument("--cpus", type=float, metavar="NUMBER", help="for each container, such as 1.5")
-    parser.add_argument("--no-remote", dest="remote", action="store_false", help="neither fetch nor push")
     return parser.parse_args(argv)
 
 

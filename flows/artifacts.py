@@ -1,13 +1,12 @@
 """What a stage found out, shown in the Prefect UI next to its task."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from prefect_dvc.artifacts import publish_picture
+from prefect_dvc.artifacts import publish_picture, read
 from prefect_dvc.project import Stage
 from prefect_dvc.workspace import Workspace
 
@@ -41,10 +40,7 @@ def publish(workspace: Workspace, stage: Stage, not_before: float = 0.0) -> None
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file, empty where there is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    content = read(path)
     return content if isinstance(content, dict) else {}
 
 

@@ -96,14 +96,15 @@ def _run_all(
     accuracy_drop: float,
 ) -> State[Any]:
     names = [stage.name for stage in stages]
-    model = model_of(workspace.project)
+    # Read before anything runs, and only where it may be published.
+    model = model_of(workspace.project) if stages == workspace.project.own else None
     workspace.pull = remote and not how.force and fetched(workspace, names)
     results, messages = run_stages(workspace, stages, how, jobs=jobs, on_failure=on_failure)
     if messages:
         return Failed(message="\n".join([*messages, *skipped(results)]))
     if stale := workspace.project.stale(names):
         return Failed(message=f"error: changed while the pipeline ran: {', '.join(stale)}; run it again")
-    if model and stages == workspace.project.own:
+    if model:
         state: Any = release(workspace, model, return_state=True)
         if not state.is_completed():
             return Failed(message=state.message)

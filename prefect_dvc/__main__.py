@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from prefect_dvc.command import Parser, positive, run
+from prefect_dvc.command import Parser, add_run_options, run
 from prefect_dvc.server import EmbeddedServer
 from prefect_dvc.settings import server_is_configured
 
@@ -37,7 +37,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         each.add_argument("-P", "--all-pipelines", action="store_true", help="all of the repository")
         each.add_argument("-s", "--single-item", action="store_true", help="not what they depend on")
     stages.add_argument("-f", "--force", action="store_true", help="run stages that are up to date, too")
-    stages.add_argument("-j", "--jobs", type=positive, metavar="NUMBER", help="of stages at once")
+    add_run_options(stages)
     stages.add_argument(
         "--limit",
         dest="limits",
@@ -47,9 +47,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME=AMOUNT",
         help="of what stages take while they work, such as gpu=1",
     )
-    stages.add_argument("--time-limit", type=float, metavar="SECONDS", help="for each stage")
-    stages.add_argument("--on-failure", choices=["stop", "skip-dependents"], default="stop")
-    stages.add_argument("--no-remote", dest="remote", action="store_false", help="neither fetch nor push")
     restore = commands.add_parser("restore", help="put back the outputs that dvc.lock records")
     restore.set_defaults(command=_restore)
     return parser.parse_args(argv)
@@ -106,18 +103,10 @@ def _plan(as_json: bool, targets: list[str], **selection: bool) -> int:
 
 
 def _restore() -> int:
-    from prefect_dvc.locking import BusyError
-    from prefect_dvc.project import ProjectError
-    from prefect_dvc.restore import restore
+    from prefect_dvc.restore import command
     from prefect_dvc.workspace import Workspace
 
-    workspace = Workspace(Path.cwd(), tell=_say)
-    try:
-        with workspace.alone():
-            restored = restore(workspace.project)
-    except (BusyError, ProjectError, OSError) as error:
-        return _failed(error)
-    return restored.tell()
+    return command(Workspace(Path.cwd(), tell=_say))
 
 
 def _count(number: int) -> str:

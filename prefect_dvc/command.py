@@ -20,6 +20,21 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message}\n")
 
 
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """The options of whatever runs stages."""
+    parser.add_argument(
+        "-j", "--jobs", type=positive, metavar="NUMBER", help="of stages at once; as many as cores"
+    )
+    parser.add_argument(
+        "--on-failure",
+        choices=["stop", "skip-dependents"],
+        default="stop",
+        help="go on with stages that do not depend on the one that failed",
+    )
+    parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="for each stage")
+    parser.add_argument("--no-remote", dest="remote", action="store_false", help="neither fetch nor push")
+
+
 def positive(text: str) -> int:
     """A whole number above 0, for `argparse`."""
     number = int(text)

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -165,22 +165,24 @@ class Project:
                 chosen |= {other for stage in list(chosen) for other in networkx.descendants(graph, stage)}
         number = {stage: number for number, stage in enumerate(repo.index.stages)}
         ordered = networkx.lexicographical_topological_sort(graph.reverse(), key=number.__getitem__)
-        found = []
-        for stage in ordered:
-            # Data that is here, by hand or by an import, needs nothing.
-            if stage in chosen and (stage.cmd or any(not out.exists for out in stage.outs)):
-                needs = [other for other in networkx.descendants(graph, stage) if other in chosen]
-                found.append(self._stage(repo, stage, needs))
-        names = {stage.name for stage in found}
-        return [_with_upstream(stage, names) for stage in found]
+        # Data that is here, by hand or by an import, needs nothing.
+        needed = [
+            stage
+            for stage in ordered
+            if stage in chosen and (stage.cmd or any(not out.exists for out in stage.outs))
+        ]
+        return [
+            self._stage(repo, stage, networkx.descendants(graph, stage).intersection(needed))
+            for stage in needed
+        ]
 
-    def _stage(self, repo: Repo, stage: Any, needs: Sequence[Any]) -> Stage:
+    def _stage(self, repo: Repo, stage: Any, upstream: Iterable[Any]) -> Stage:
         lock = Path(stage.path).with_name("dvc.lock").relative_to(repo.root_dir)
         # As DVC names stages and files: relative to where this process is.
         outs = [(Path(os.path.relpath(out.fs_path)), out) for out in stage.outs if out.is_in_repo]
         return Stage(
             stage.addressing,
-            frozenset(other.addressing for other in needs),
+            frozenset(other.addressing for other in upstream),
             lock.as_posix() if stage.cmd else None,
             stage.always_changed or stage.is_callback,
             (stage.meta or {}).get("prefect"),
@@ -188,10 +190,6 @@ class Project:
             tuple(path for path, out in outs if out.plot or path.suffix.lower() in PICTURES),
             tuple(path for path, _ in outs),
         )
-
-
-def _with_upstream(stage: Stage, names: set[str]) -> Stage:
-    return Stage(**{**vars(stage), "upstream": stage.upstream & names})
 
 
 _one_at_a_time = threading.RLock()

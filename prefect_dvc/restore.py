@@ -5,9 +5,13 @@ brings back those that Git tracks, too, such as metrics, of which DVC's run cach
 """
 
 import sys
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from prefect_dvc.locking import BusyError
 from prefect_dvc.project import Project, ProjectError, Stage
+
+if TYPE_CHECKING:
+    from prefect_dvc.workspace import Workspace
 
 
 class Restored(NamedTuple):
@@ -37,6 +41,17 @@ def restore(project: Project) -> Restored:
         ProjectError: dvc.yaml or dvc.lock cannot be read, or another `dvc` is at work.
     """
     return project.ask(_restore)
+
+
+def command(workspace: "Workspace") -> int:
+    """Restore and say so; returns 0, 1 where an output is in no cache, 2 where nothing can be done."""
+    try:
+        with workspace.alone():
+            restored = restore(workspace.project)
+    except (BusyError, ProjectError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return restored.tell()
 
 
 def outputs_differ(project: Project, stage: Stage) -> bool:

@@ -159,7 +159,7 @@ class Workspace:
         """Load DVC while something is waited for, unless somebody is at work; `lock` goes on from there."""
         with suppress(locking.BusyError, ProjectError):
             file = self.alone()
-            _ahead[self.folder] = _Ahead(file, self._start(file.fileno()))
+            _ahead[self.folder] = _Ahead(file, self._start(file.fileno(), self._settings()))
         try:
             yield
         finally:
@@ -231,7 +231,7 @@ class Workspace:
             if lane and lane.settings != wanted:
                 lane.close()
                 lane = None
-            lane = lane or self._start(self._lock)
+            lane = lane or self._start(self._lock, wanted)
             self._busy.append(lane)
         return lane
 
@@ -240,11 +240,11 @@ class Workspace:
         secrets = sorted(self.credentials)
         return Settings(os.environ.get("SHELL"), secrets, self.visible, containers, self.ahead)
 
-    def _start(self, lock: int | None) -> Lane:
+    def _start(self, lock: int | None, settings: Settings) -> Lane:
         if not os.access(shell.PROGRAM, os.X_OK):  # as on a file system that does not keep it
             raise ProjectError(f"{shell.PROGRAM} cannot be executed; allow it: chmod +x {shell.PROGRAM}")
         environment = lane_environment({**self.environment, **self.credentials})
-        return Lane(self.folder, self._settings(), environment, lock)
+        return Lane(self.folder, settings, environment, lock)
 
 
 class _Ahead(NamedTuple):
