@@ -6,11 +6,16 @@ from pathlib import Path
 from tests.flows import releasing
 
 LAST = {
-    "cmd": "echo waiting; until test -e go; do sleep 0.05; done; cp models/model.onnx last",
+    "cmd": (
+        "echo waiting; until test -e go; do test ! -e fail || exit 1; sleep 0.05; done; "
+        "cp models/model.onnx last"
+    ),
     "deps": ["models/model.onnx"],
     "outs": ["last"],
 }
-"""A last stage that ends when there is a file `go`: a run that waits for it cannot end too early."""
+"""A last stage that ends when there is a file `go`: a run that waits for it cannot end too early.
+
+It fails when there is a file `fail`."""
 
 STAGES = {
     "prepare": {
