@@ -89,11 +89,12 @@ def cluster(project: Project) -> Generator[str]:
     ports = f"--ray-client-server-port={client} --dashboard-agent-listen-port={agent} --min-worker-port=0"
     limits = "--max-worker-port=0 --include-dashboard=false --disable-usage-stats"
     limits += " --object-store-memory=100000000"
+    patient = {"RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": str(round(PATIENCE))}  # not half a minute
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with subprocess.Popen(
         [sys.executable, "-m", "ray.scripts.scripts", "start", *f"{options} {ports} {limits}".split()],
         cwd=folder,
-        env=project.env | token | {"CUDA_VISIBLE_DEVICES": "0"},
+        env=project.env | token | {"CUDA_VISIBLE_DEVICES": "0", **patient},
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
