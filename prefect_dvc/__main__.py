@@ -6,11 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect_dvc.command import Parser, add_run_options, run
 from prefect_dvc.server import EmbeddedServer
 from prefect_dvc.settings import server_is_configured
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +34,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     stages.set_defaults(command=_run)
     plan = commands.add_parser("plan", help="say which stages would run and why, and run none")
     plan.set_defaults(command=_plan)
-    plan.add_argument("--json", dest="as_json", action="store_true", help="as JSON")
     for each in (stages, plan):
         each.add_argument("targets", nargs="*", metavar="TARGET", help="stages; without any, dvc.yaml")
         each.add_argument("-P", "--all-pipelines", action="store_true", help="all of the repository")
@@ -47,6 +49,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME=AMOUNT",
         help="of what stages take while they work, such as gpu=1",
     )
+    lineage = commands.add_parser("lineage", help="say what made an output: stages, inputs, runs")
+    lineage.set_defaults(command=_lineage)
+    lineage.add_argument("target", metavar="OUTPUT", help="a path, as in dvc.yaml")
+    for each in (plan, lineage):
+        each.add_argument("--json", dest="as_json", action="store_true", help="as JSON")
     restore = commands.add_parser("restore", help="put back the outputs that dvc.lock records")
     restore.set_defaults(command=_restore)
     return parser.parse_args(argv)
@@ -90,7 +97,6 @@ def _plan(as_json: bool, targets: list[str], **selection: bool) -> int:
     if as_json:
         print(json.dumps([each.as_json() for each in planned], indent=2, default=str))
         return 0
-    from rich.console import Console
     from rich.tree import Tree
 
     tree = Tree(f"{Path.cwd().name}: {_count(len(planned))}")
@@ -98,7 +104,22 @@ def _plan(as_json: bool, targets: list[str], **selection: bool) -> int:
         branch = tree.add(f"[bold]{each.stage}[/bold] would {each.prospect}")
         for reason in each.reasons:
             branch.add(str(reason), highlight=False)
-    Console(soft_wrap=True).print(tree)
+    _print(tree)
+    return 0
+
+
+def _lineage(as_json: bool, target: str) -> int:
+    from prefect_dvc.lineage import lineage, tree
+    from prefect_dvc.project import Project, ProjectError
+
+    try:
+        found = lineage(Project(Path.cwd(), _say), target)
+    except ProjectError as error:
+        return _failed(error)
+    if as_json:
+        print(json.dumps([each.as_json() for each in found], indent=2, default=str))
+        return 0
+    _print(tree(found, target))
     return 0
 
 
@@ -107,6 +128,12 @@ def _restore() -> int:
     from prefect_dvc.workspace import Workspace
 
     return command(Workspace(Path.cwd(), tell=_say))
+
+
+def _print(tree: "Tree") -> None:
+    from rich.console import Console
+
+    Console(width=10_000).print(tree)  # the terminal breaks lines; narrower, rich would cut them
 
 
 def _count(number: int) -> str:

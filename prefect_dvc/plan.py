@@ -129,7 +129,7 @@ def _reasons(found: Any, status: Sequence[Any]) -> Iterator[Reason]:
 def _parameters(found: Any, path: str) -> Iterator[Reason]:
     for dependency in found.deps:
         if str(dependency) == path:
-            before, after = _flat(dependency.hash_info.value or {}), _flat(dependency.read_params())
+            before, after = flat(dependency.hash_info.value or {}), flat(dependency.read_params())
             for name in [*after, *(name for name in before if name not in after)]:
                 old, new = before.get(name, MISSING), after.get(name, MISSING)
                 if old != new:
@@ -138,12 +138,13 @@ def _parameters(found: Any, path: str) -> Iterator[Reason]:
                     yield Reason("parameter", f"{path}:{name}", how, *values)
 
 
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+def flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested parameters by their dotted names."""
     if not isinstance(values, Mapping) or (prefix and not values):
         return {prefix: values}
     found: dict[str, Any] = {}
     for name, value in values.items():
-        found |= _flat(value, f"{prefix}.{name}" if prefix else str(name))
+        found |= flat(value, f"{prefix}.{name}" if prefix else str(name))
     return found
 
 

@@ -14,7 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
-from prefect_dvc import artifacts
+from prefect_dvc import artifacts, lineage
 from prefect_dvc.options import StageOptions
 from prefect_dvc.project import ProjectError, Stage
 from prefect_dvc.restore import outputs_differ
@@ -63,6 +63,11 @@ def run_stage(workspace: Workspace, stage: Stage, options: StageOptions, how: Ho
         logger.warning("The reports of %s are not shown in the UI: %s", stage.name, error)
     if failed:
         return failure(result, *([how.advice] if outputs_differ(workspace.project, stage) else []))
+    if result.outcome in (Outcome.RAN, Outcome.RESTORED) and not stage.is_source:
+        try:
+            lineage.note(workspace.project, stage, result.outcome)
+        except (ProjectError, OSError) as error:
+            logger.warning("The run of %s is not noted for its lineage: %s", stage.name, error)
     return Completed(name=result.outcome.capitalize(), message=str(result), data=result)
 
 

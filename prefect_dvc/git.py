@@ -1,0 +1,33 @@
+"""Git, by its own command line: the commit of a run."""
+
+import subprocess
+from pathlib import Path
+
+
+class GitError(Exception):
+    """Git refused; `str` is one line for the user."""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """What `git` says in this folder, without the last line's end.
+
+    Raises:
+        GitError: it failed, or there is none.
+    """
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    except OSError as error:
+        raise GitError(f"git cannot be run: {error}") from None
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        raise GitError(f"git {arguments[0]}: {said[-1]}")
+    return done.stdout.rstrip("\n")
+
+
+def commit(folder: Path) -> str | None:
+    """The commit that is checked out; None without Git, or before the first."""
+    try:
+        return git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+    except GitError:
+        return None
