@@ -19,7 +19,8 @@ from flows.release import publish as publish_release
 from flows.request import RequestError, check, containers, secret, with_recipe
 from flows.run_records import recorded, settle
 from flows.workspace import ModelArtifact, model_of, workspace_of
-from prefect_dvc.flow import fetched, pushed, skipped
+from prefect_dvc.commits import Destination, publish
+from prefect_dvc.flow import begin, fetched, pushed, skipped
 from prefect_dvc.project import ProjectError, Stage
 from prefect_dvc.runs import run_stages
 from prefect_dvc.schedule import OnFailure
@@ -48,6 +49,8 @@ def pipeline(
     accuracy_drop: Annotated[float, Field(ge=0, le=1)] = 0.005,
     jobs: Annotated[int, Field(gt=0)] | None = None,
     on_failure: OnFailure = "stop",
+    commit_to: str | None = None,
+    experiment: str | None = None,
 ) -> State[Any]:
     """Run the stages of the current directory's `dvc.yaml` that are not up to date.
 
@@ -67,6 +70,9 @@ def pipeline(
         accuracy_drop: an event tells when the accuracy is this much lower than that of the best release.
         jobs: how many stages may work at once; if not given, as many as there are cores.
         on_failure: `stop`, or `skip-dependents` to go on with what does not depend on the failed stage.
+        commit_to: the branch of Git's `origin` that gets a commit of what has changed: dvc.lock, params.yaml
+            and the tracked reports. `{run}` in it is the name of the run. Nothing is forced.
+        experiment: the name of a DVC experiment to save and push, likewise.
     """
     log, root = get_run_logger().info, Path.cwd()
     try:
@@ -76,12 +82,17 @@ def pipeline(
             with workspace.lock(log):
                 settle(root, log)
                 selected = check(workspace, stages, overrides, time_limit)
+                to = Destination(commit_to, experiment)
+                start = begin(workspace, selected, to)
                 for key, value in parameters.write(root / "params.yaml", overrides).items():
                     log(f"params.yaml has {key}: {value} now")
                 remote = remote and workspace.project.remote() is not None
                 workspace.credentials = secret(credentials if remote else None)
                 how = How(force, time_limit, publish_reports, BRING_BACK)
-                return _run_all(workspace, selected, how, jobs, on_failure, remote, accuracy_drop)
+                state = _run_all(workspace, selected, how, jobs, on_failure, remote, accuracy_drop)
+                if start and state.is_completed():
+                    state.message = f"{state.message}; {publish(workspace.project, start, to)}"
+                return state
     except (RequestError, ProjectError, ParameterError) as error:
         return Failed(message=f"error: {error}")
 

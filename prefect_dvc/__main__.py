@@ -52,6 +52,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     lineage = commands.add_parser("lineage", help="say what made an output: stages, inputs, runs")
     lineage.set_defaults(command=_lineage)
     lineage.add_argument("target", metavar="OUTPUT", help="a path, as in dvc.yaml")
+    report = commands.add_parser("report", help="what differs from another commit, as Markdown")
+    report.set_defaults(command=_report)
+    report.add_argument("target", nargs="?", default="HEAD", metavar="COMMIT", help="such as origin/main")
+    report.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write it")
     for each in (plan, lineage):
         each.add_argument("--json", dest="as_json", action="store_true", help="as JSON")
     restore = commands.add_parser("restore", help="put back the outputs that dvc.lock records")
@@ -120,6 +124,21 @@ def _lineage(as_json: bool, target: str) -> int:
         print(json.dumps([each.as_json() for each in found], indent=2, default=str))
         return 0
     _print(tree(found, target))
+    return 0
+
+
+def _report(target: str, output: Path | None) -> int:
+    from prefect_dvc.project import Project, ProjectError
+    from prefect_dvc.report import report
+
+    try:
+        text = report(Project(Path.cwd(), _say), target, output.absolute().parent if output else Path.cwd())
+        if output:
+            output.write_text(text, encoding="utf-8")
+    except (ProjectError, OSError) as error:
+        return _failed(error)
+    if not output:
+        print(text, end="")
     return 0
 
 

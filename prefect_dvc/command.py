@@ -32,6 +32,12 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="go on with stages that do not depend on the one that failed",
     )
     parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="for each stage")
+    parser.add_argument(
+        "--commit-to",
+        metavar="BRANCH",
+        help="commit what has changed to this branch of origin; {run} is its name",
+    )
+    parser.add_argument("--experiment", metavar="NAME", help="save it as an experiment of DVC, and push that")
     parser.add_argument("--no-remote", dest="remote", action="store_false", help="neither fetch nor push")
 
 

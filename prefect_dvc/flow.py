@@ -9,7 +9,9 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from prefect_dvc import tasks
-from prefect_dvc.project import ProjectError
+from prefect_dvc.commits import Destination, Origin, origin, publish
+from prefect_dvc.git import commit
+from prefect_dvc.project import ProjectError, Stage
 from prefect_dvc.runs import run_stages
 from prefect_dvc.schedule import OnFailure
 from prefect_dvc.transcript import Outcome, StageResult
@@ -27,6 +29,8 @@ def repro(
     time_limit: Annotated[float, Field(gt=0)] | None = None,
     on_failure: OnFailure = "stop",
     remote: bool = True,
+    commit_to: str | None = None,
+    experiment: str | None = None,
 ) -> State[Any]:
     """Run the stages of the current folder that are not up to date, as `dvc repro` would.
 
@@ -40,15 +44,20 @@ def repro(
         time_limit: seconds for the command of each stage that has none of its own.
         on_failure: `stop`, or `skip-dependents` to go on with what does not depend on the failed stage.
         remote: fetch from DVC's default remote before, and push to it after; without one, nothing is done.
+        commit_to: the branch of Git's `origin` that gets a commit of what has changed: dvc.lock, parameters
+            and the outputs that Git tracks. `{run}` in it is the name of the run. Nothing is forced.
+        experiment: the name of a DVC experiment to save and push, likewise.
     """
     log = get_run_logger().info
     workspace = Workspace(Path.cwd(), tell=log)
     how = tasks.How(force=force, time_limit=time_limit)
+    to = Destination(commit_to, experiment)
     try:
         with workspace.lock(log):
             stages = workspace.project.stages(
                 targets or (), all_pipelines=all_pipelines, single_item=single_item
             )
+            start = begin(workspace, stages, to)
             remote = remote and workspace.project.remote() is not None
             workspace.pull = remote and not force and fetched(workspace, [stage.name for stage in stages])
             results, messages = run_stages(
@@ -63,10 +72,23 @@ def repro(
                 )
             if remote and (problem := pushed(workspace)):
                 return Failed(message=problem)
+            made = publish(workspace.project, start, to) if start else ""
     except ProjectError as error:
         return Failed(message=f"error: {error}")
     message = ", ".join(f"{result.stage} {result.outcome}" for result in results) or "there are no stages"
+    message = f"{message}; {made}" if made else message
     return Completed(message=message, data=results)
+
+
+def begin(workspace: Workspace, stages: list[Stage], to: Destination) -> Origin | None:
+    """Say which commit a run of these stages starts from; returns it where the run is to make another.
+
+    Raises:
+        ProjectError: it cannot make one.
+    """
+    if head := commit(workspace.project.root):
+        get_run_logger().info("from commit %s", head[:12])
+    return origin(workspace.project, stages) if to != Destination() else None
 
 
 def fetched(workspace: Workspace, stages: list[str]) -> bool:

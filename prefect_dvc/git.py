@@ -1,6 +1,8 @@
-"""Git, by its own command line: the commit of a run."""
+"""Git, by its own command line."""
 
+import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -8,15 +10,21 @@ class GitError(Exception):
     """Git refused; `str` is one line for the user."""
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """What `git` says in this folder, without the last line's end.
+def git(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+    """What `git` says in this folder, without the last line's end; it asks nobody for a password.
 
     Raises:
         GitError: it failed, or there is none.
     """
     command = ["git", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command,
+            env={**os.environ, "GIT_TERMINAL_PROMPT": "0", **(environment or {})},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
     except OSError as error:
         raise GitError(f"git cannot be run: {error}") from None
     if done.returncode:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dvc.dependency import ParamsDependency  # type: ignore[import-untyped]
+
 from prefect_dvc.git import GitError, commit, git
 from prefect_dvc.plan import flat
 from prefect_dvc.project import Project, ProjectError, Stage
@@ -33,6 +35,7 @@ class Made:
     """
 
     stage: str
+    command: str
     outputs: dict[str, str]
     inputs: dict[str, str]
     parameters: dict[str, Any]
@@ -57,7 +60,7 @@ def note(project: Project, stage: Stage, outcome: Outcome) -> None:
     """
     from prefect.runtime import flow_run
 
-    made = project.ask(lambda repo: _made(repo, repo.stage.collect(stage.name)[0]))
+    made = project.ask(lambda repo: made_by(repo, repo.stage.collect(stage.name)[0]))
     run = {
         "id": flow_run.id,
         "name": flow_run.name,
@@ -86,6 +89,11 @@ def lineage(project: Project, target: str) -> list[Made]:
         raise ProjectError(f"no stage makes {target}")
     if not any(found[0].outputs.values()):
         raise ProjectError(f"stage {found[0].stage} has not made {target} yet")
+    return with_runs(project, found)
+
+
+def with_runs(project: Project, found: Sequence[Made]) -> list[Made]:
+    """The same, each with the run that made it, where that is known."""
     records = list(_records(project.root))
     return [replace(made, run=_run(made, records)) for made in found]
 
@@ -103,7 +111,7 @@ def tree(found: Sequence[Made], target: str) -> "Tree":
             branch.add(f"[bold]{escape(made.stage)}[/bold], as above")
             return
         shown.add(made.stage)
-        stage = branch.add(f"[bold]{escape(made.stage)}[/bold], {escape(_told(made.run))}")
+        stage = branch.add(f"[bold]{escape(made.stage)}[/bold], {escape(told(made.run))}")
         few = list(made.parameters.items())[:PARAMETERS]
         for name, value in few:
             stage.add(escape(f"{name} = {value}"), highlight=False)
@@ -120,7 +128,8 @@ def tree(found: Sequence[Made], target: str) -> "Tree":
     return top
 
 
-def _told(run: dict[str, Any] | None) -> str:
+def told(run: dict[str, Any] | None) -> str:
+    """A run in words."""
     if not run:
         return "of which no run here is known"
     origin = f", from commit {run['commit'][:12]}" if run["commit"] else ""
@@ -136,18 +145,22 @@ def _upwards(repo: Any, wanted: Path) -> Iterator[Made]:
         if stage.addressing in seen:
             continue
         seen.add(stage.addressing)
-        made = _made(repo, stage)
+        made = made_by(repo, stage)
         above = {path for paths in made.upstream.values() for path in paths}
         waiting += [out.stage for out in outs if _path(repo, out) in above]
         yield made
 
 
-def _made(repo: Any, stage: Any) -> Made:
-    made = Made(stage.addressing, {_path(repo, out): _hash(out) for out in stage.outs}, {}, {}, {}, [])
+def made_by(repo: Any, stage: Any) -> Made:
+    """What dvc.lock says of a stage; `repo` and `stage` are DVC's."""
+    command = "\n".join([stage.cmd] if isinstance(stage.cmd, str) else stage.cmd or [])
+    made = Made(
+        stage.addressing, command, {_path(repo, out): _hash(out) for out in stage.outs}, {}, {}, {}, []
+    )
     for dep in stage.deps:
         path = _path(repo, dep)
-        if dep.hash_info.name == "params":
-            values = flat(dep.hash_info.value)
+        if isinstance(dep, ParamsDependency):
+            values = flat(dep.hash_info.value or {})
             made.parameters.update({f"{path}:{key}": value for key, value in values.items()})
             continue
         made.inputs[path] = _hash(dep)

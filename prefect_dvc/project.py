@@ -5,6 +5,8 @@ DVC is not safe in several threads, so whatever of it is used in this process go
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -147,6 +149,20 @@ class Project:
                 message = " ".join(str(error).split())
                 advice = WITHOUT_GIT if message.endswith("is not a git repository") else ""
                 raise ProjectError(f"{message}{advice}") from error
+
+    def dvc(self, *arguments: str) -> str:
+        """What DVC's own command line prints in this folder.
+
+        Raises:
+            ProjectError: it failed.
+        """
+        command = [sys.executable, "-m", "dvc", *arguments]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            said = next((line for line in lines if line.startswith("ERROR: ")), lines[-1])
+            raise ProjectError(f"dvc {' '.join(arguments[:2])}: {said.removeprefix('ERROR: ')}")
+        return done.stdout
 
     def _select(
         self, repo: Repo, targets: Sequence[str], all_pipelines: bool, single_item: bool

@@ -1,0 +1,139 @@
+"""What a run has changed, as a commit on a branch of `origin`, or as a DVC experiment there.
+
+Nobody's newer commit is lost: nothing is forced, and a run that did not start from what the branch has is
+refused.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dvc.dependency import ParamsDependency  # type: ignore[import-untyped]
+
+from prefect_dvc.git import GitError, commit, git
+from prefect_dvc.project import Project, ProjectError, Stage
+
+REMOTE = "origin"
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where the result of a run goes. In both names, `{run}` is the name of the run."""
+
+    branch: str | None = None
+    """The branch of `origin` that gets a commit of dvc.lock, parameters, and the outputs that Git tracks."""
+    experiment: str | None = None
+    """The name of a DVC experiment to save and push."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The commit that a run started from, and the files that are its own to change."""
+
+    commit: str
+    paths: tuple[str, ...]
+    """Relative to the root of the project."""
+
+
+def origin(project: Project, stages: Sequence[Stage]) -> Origin:
+    """The commit that is checked out, before a run of these stages.
+
+    Raises:
+        ProjectError: there is none, or other files differ from it, so that what is made belongs to no commit.
+    """
+    base = commit(project.root)
+    if base is None:
+        raise ProjectError(f"{project.root} has no commit to start from; make one: git commit")
+    paths = project.ask(lambda repo: tuple(sorted({path for each in stages for path in _own(repo, each)})))
+    changed = _git(project, "diff", "--name-only", "--relative", "-z", base, "--").split("\0")
+    if foreign := [path for path in changed if path and path not in paths]:
+        more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+        raise ProjectError(
+            f"changed and not committed: {', '.join(foreign[:3])}{more}; what is made of that would belong to no"
+            " commit, so commit it first"
+        )
+    return Origin(base, paths)
+
+
+def publish(project: Project, start: Origin, to: Destination) -> str:
+    """Commit, or save as an experiment, what the current flow run has changed; push it; say so.
+
+    Raises:
+        ProjectError: it is refused, and nothing has changed in Git, here or there.
+    """
+    from prefect.runtime import flow_run
+
+    run = str(flow_run.name)
+    if commit(project.root) != start.commit:
+        raise ProjectError("another commit was checked out while the stages ran; nothing is committed")
+    said = []
+    if to.branch:
+        said.append(_publish_commit(project, start, to.branch.replace("{run}", run), run))
+    if to.experiment:
+        said.append(_publish_experiment(project, to.experiment.replace("{run}", run)))
+    return f"from commit {start.commit[:12]}: {', '.join(said)}"
+
+
+def _publish_commit(project: Project, start: Origin, branch: str, run: str) -> str:
+    made = _commit(project, start, run)
+    if made is None:
+        return "nothing to commit"
+    try:
+        git(project.root, "push", "--quiet", REMOTE, f"{made}:refs/heads/{branch}")
+    except GitError as error:
+        there = git(project.root, "ls-remote", REMOTE, f"refs/heads/{branch}")[:12]
+        if there and there != start.commit[:12]:
+            raise ProjectError(
+                f"{branch} of {REMOTE} is at {there}, which this run did not start from; nothing was pushed."
+                f" Get it, and run again: git pull {REMOTE} {branch}"
+            ) from None
+        raise ProjectError(str(error)) from None
+    if _checked_out(project) == branch:
+        _git(project, "update-ref", "-m", f"prefect-dvc: run {run}", "HEAD", made, start.commit)
+        _git(project, "reset", "--quiet", "--", *start.paths)
+    return f"made commit {made[:12]} on {branch}"
+
+
+def _commit(project: Project, start: Origin, run: str) -> str | None:
+    """A commit of the run's own files alone, whatever is staged; None where they are as before."""
+    with tempfile.TemporaryDirectory() as folder:
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        _git(project, "read-tree", start.commit, environment=index)
+        known = set(_git(project, "ls-files", "-z", "--", *start.paths, environment=index).split("\0"))
+        present = [path for path in start.paths if path in known or (project.root / path).exists()]
+        _git(project, "add", "--all", "--", *present, environment=index)
+        tree = _git(project, "write-tree", environment=index)
+    if tree == _git(project, "rev-parse", f"{start.commit}^{{tree}}"):
+        return None
+    return _git(project, "commit-tree", tree, "-p", start.commit, "-m", f"Results of run {run}")
+
+
+def _publish_experiment(project: Project, name: str) -> str:
+    project.dvc("exp", "save", "--name", name)
+    project.dvc("exp", "push", REMOTE, name)
+    return f"pushed experiment {name}"
+
+
+def _own(repo: Any, stage: Stage) -> Iterator[str]:
+    if stage.lock_file:
+        yield stage.lock_file
+    for found in repo.stage.collect(stage.name):
+        for thing in [*found.outs, *(dep for dep in found.deps if isinstance(dep, ParamsDependency))]:
+            if thing.is_in_repo and not thing.use_cache:
+                yield Path(thing.fs_path).relative_to(repo.root_dir).as_posix()
+
+
+def _checked_out(project: Project) -> str | None:
+    try:
+        return git(project.root, "symbolic-ref", "--quiet", "--short", "HEAD")
+    except GitError:  # no branch is
+        return None
+
+
+def _git(project: Project, *arguments: str, **options: Any) -> str:
+    try:
+        return git(project.root, *arguments, **options)
+    except GitError as error:
+        raise ProjectError(str(error)) from None
