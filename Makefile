@@ -1,7 +1,7 @@
 # `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline plan restore report web runtimes verify-all robustness small-models image server deploy worker \
-  up down test test-quick bench sweep recipe-table fuzz licenses lock format clean
+  up down test test-quick bench sweep recipe-table fuzz release-tools check-release licenses lock format clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -17,6 +17,7 @@ LOCK_default := requirements.lock
 LOCK_cpu := requirements-cpu.lock
 LOCK := $(LOCK_$(VARIANT))
 INSTALLED := .venv/.installed-$(VARIANT)
+RELEASE_TOOLS := .venv/.installed-release
 
 # DVC starts stages as `python -m stages.…`: that `python` must be ours.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -137,6 +138,12 @@ recipe-table: setup ## Repeat the runs behind the claims of recipes/ (ARGS="fast
 fuzz: setup ## Give what reads files and text a million changed inputs each (ARGS="idx onnx --runs 10000")
 	.venv/bin/python -m tests.fuzz $(ARGS)
 
+release-tools: setup $(RELEASE_TOOLS) ## Install what signs and audits
+
+FOLDER ?= models/release
+check-release: setup ## Find out whether a release is as it was published, and name what was changed (FOLDER=: another)
+	.venv/bin/python -m flows.check_release $(FOLDER) $(ARGS)
+
 licenses: setup ## List the licences of what the image and the page carry in docs/licenses.md; fails where one is not accepted
 	.venv/bin/python container/licenses.py > docs/licenses.md
 
@@ -157,6 +164,8 @@ lock: setup ## Resolve pyproject.toml into the lock files (ARGS=--upgrade: newer
 	$(COMPILE) $(ARGS) --extra dev --constraints requirements.lock $(call names,requirements.lock) -o requirements-dev.lock
 	$(COMPILE) $(ARGS) --extra openvino --extra opencv --constraints requirements.lock \
 		$(call names,requirements.lock) -o requirements-runtimes.lock
+	$(COMPILE) $(ARGS) --extra release --constraints requirements.lock --constraints requirements-dev.lock --no-emit-package pip \
+		$(call names,requirements.lock) $(call names,requirements-dev.lock) -o requirements-release.lock
 	$(COMPILE) --constraints requirements.lock \
 		--excludes <(printf '%s\n' $(CUDA_PACKAGES) onnxruntime-gpu) \
 		--overrides <(grep -o '^onnxruntime==[^ ]*' requirements.lock) \
@@ -178,6 +187,10 @@ $(INSTALLED): $(LOCK) requirements-dev.lock
 	$(PIP_INSTALL) --require-hashes -r $(LOCK) -r requirements-dev.lock
 	$(INSTALL_TORCH_$(VARIANT))
 	@.venv/bin/python -m pip check
+	@touch $@
+# In a lock file of their own: neither a run nor the image needs them.
+$(RELEASE_TOOLS): $(INSTALLED) requirements-release.lock
+	$(PIP_INSTALL) --quiet --require-hashes -r requirements-release.lock
 	@touch $@
 # The lock file is complete. Left to resolve, the pip of Debian 12 trips over `sqlalchemy[asyncio]`.
 PIP_INSTALL := .venv/bin/python -m pip install --disable-pip-version-check --no-deps

@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 
 from digits.common.files import replacing
+from flows import provenance
 from flows.artifacts import METRICS, PARITY, read_json
+from flows.bom import bill
 from flows.model_card import model_card
+from flows.provenance import BILL, CARD, LOCK, PARAMETERS, PROVENANCE, SUMS
 from flows.workspace import ModelArtifact
 from prefect_dvc.project import ProjectError
 
-CHECK = "parameters"  # this stage depends on all values, also on those that nobody used
-VERSIONS = "versions.yaml"
 PICTURES = (Path("reports/confusion_matrix.png"), Path("reports/mistakes.png"))
 RELEASE = Path("models/release")
 RELEASES = Path("models/releases")
@@ -66,13 +67,13 @@ def publish(root: Path, model: ModelArtifact, log: Callable[[str], None]) -> Rel
 def _publish(root: Path, model: ModelArtifact, log: Callable[[str], None]) -> Release:
     if (root / RELEASE).exists() and not (root / RELEASE).is_symlink():
         raise ProjectError(f"{RELEASE} is not the link that a release makes; move it away, and run again")
-    lock = YAML(typ="safe").load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    lock = YAML(typ="safe").load((root / LOCK).read_text(encoding="utf-8"))["stages"]
     scratch = root / RELEASES / f".{os.getpid()}.part"
     _remove_unfinished(root)
     scratch.mkdir(parents=True)
     try:
         metrics = _fill(scratch, root, model, lock)
-        name = _digest(scratch / "SHA256SUMS", "sha256")[:12]
+        name = _digest(scratch / SUMS, "sha256")[:12]
         before = _best(root)
         is_new = not (root / RELEASE).exists() or os.readlink(root / RELEASE) != f"{RELEASES.name}/{name}"
         if is_new:
@@ -97,22 +98,24 @@ def _fill(scratch: Path, root: Path, model: ModelArtifact, lock: dict[str, Any])
     metrics, parity = read_json(scratch / METRICS.name), read_json(scratch / PARITY.name)
     if parity.get("passed") is not True or parity.get("accuracy_runtime") != metrics.get("accuracy"):
         raise ProjectError(f"{PARITY} does not prove this model; nothing is published")
-    made = {name: stage for name, stage in lock.items() if name != CHECK}
-    parameters = {name: _of_file(stage, "params.yaml") for name, stage in made.items()}
-    versions = {k: v for stage in made.values() for k, v in _of_file(stage, VERSIONS).items()}
-    (scratch / "parameters.json").write_text(json.dumps(parameters, indent=2) + "\n")
-    shutil.copy(root / "dvc.lock", scratch)
+    parameters, versions = provenance.parameters(lock, lock), provenance.versions(lock, lock)
+    _write(scratch / PARAMETERS, parameters)
+    shutil.copy(root / LOCK, scratch)
+    digest = _digest(scratch / model.path.name, "sha256")
+    _write(scratch / BILL, bill(model, metrics, lock, parameters, versions, digest))
     hashes = {path.name: _digest(path, "sha256") for path in sorted(scratch.iterdir())}
-    (scratch / "README.md").write_text(model_card(model, metrics, parity, parameters, versions, hashes))
-    hashes["README.md"] = _digest(scratch / "README.md", "sha256")
-    (scratch / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for name, digest in hashes.items()))
+    (scratch / CARD).write_text(model_card(model, metrics, parity, parameters, versions, hashes))
+    commit = provenance.commit_of(root, provenance.code_paths(lock))
+    copied = [str(path) for path in (model.path, METRICS, PARITY, *PICTURES)]
+    _write(scratch / PROVENANCE, provenance.statement(lock, copied, sorted(scratch.iterdir()), commit))
+    for name in (CARD, PROVENANCE):
+        hashes[name] = _digest(scratch / name, "sha256")
+    (scratch / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in hashes.items()))
     return metrics
 
 
-def _of_file(stage: dict[str, Any], file: str) -> dict[str, Any]:
-    """What a stage's entry in dvc.lock says of its values in this file."""
-    values: dict[str, Any] = stage.get("params", {}).get(file, {})
-    return values
+def _write(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def _best(root: Path) -> Published | None:

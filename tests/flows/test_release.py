@@ -25,6 +25,7 @@ from tests.project import ROOT, MakeWorkspace
 FILES = {
     "README.md",
     "SHA256SUMS",
+    "bom.cdx.json",
     "confusion_matrix.png",
     "dvc.lock",
     "metrics.json",
@@ -32,6 +33,7 @@ FILES = {
     "model.onnx",
     "parameters.json",
     "parity.json",
+    "provenance.json",
 }
 
 
@@ -71,6 +73,8 @@ def test_a_release_is_whole_and_says_what_it_is(workspace: Workspace) -> None:
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, check=True)
     assert (folder / "SHA256SUMS").read_text().count("\n") == len(FILES) - 1
     card = (folder / "README.md").read_text()
+    (figure, _) = YAML(typ="safe").load(card.split("---\n")[1])["model-index"][0]["results"][0]["metrics"]
+    assert figure == {"type": "accuracy", "name": "accuracy", "value": 0.95}
     for text in ("# digits\n", "Tells digits apart.", "| accuracy | 95.00% |", "| `train.epochs` | `5` |"):
         assert text in card
     assert hashlib.sha256(b"a model").hexdigest() in card
