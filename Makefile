@@ -1,7 +1,7 @@
 # `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline plan restore report web runtimes verify-all robustness small-models image server deploy worker \
-  up down test test-quick bench sweep recipe-table fuzz release-tools check-release licenses lock format clean
+  up down test test-quick bench sweep recipe-table fuzz release-tools check-release retention licenses lock format clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -91,14 +91,14 @@ server: setup $(SERVER_KEY) ## Run a Prefect server on http://127.0.0.1:4200 unt
 		PREFECT_UI_URL=$(ADDRESS) PREFECT_SERVER_UI_API_URL=$(ADDRESS)/api exec prefect server start --port $(PORT) $(ARGS)
 
 POOL ?= process
-DEPLOYMENT_process := nightly
-DEPLOYMENT_docker := nightly-docker
+DEPLOYMENTS_process := nightly weekly
+DEPLOYMENTS_docker := nightly-docker
 SERVER_IS_KNOWN = python -c 'import sys, prefect.settings as s; s.PREFECT_API_URL.value() or \
 	sys.exit("Say which server: PREFECT_API_URL=http://127.0.0.1:4200/api make $@")'
 deploy: setup ## Put the schedule of prefect.yaml on the server of PREFECT_API_URL (POOL=docker: the one in containers)
 	@$(SERVER_IS_KNOWN)
 	prefect work-pool inspect digits-$(POOL) >/dev/null 2>&1 || prefect work-pool create --type $(POOL) digits-$(POOL)
-	prefect --no-prompt deploy --name $(DEPLOYMENT_$(POOL)) $(ARGS)
+	prefect --no-prompt deploy $(addprefix --name ,$(DEPLOYMENTS_$(POOL))) $(ARGS)
 	python -m flows.automations
 
 worker: setup ## Run what is due, until it is stopped: in this folder, or with POOL=docker in containers
@@ -143,6 +143,9 @@ release-tools: setup $(RELEASE_TOOLS) ## Install what signs and audits
 FOLDER ?= models/release
 check-release: setup ## Find out whether a release is as it was published, and name what was changed (FOLDER=: another)
 	.venv/bin/python -m flows.check_release $(FOLDER) $(ARGS)
+
+retention: setup ## Remove what nobody needs any more: results that no branch or experiment names, old images
+	python -m flows.retention
 
 licenses: setup ## List the licences of what the image and the page carry in docs/licenses.md; fails where one is not accepted
 	.venv/bin/python container/licenses.py > docs/licenses.md

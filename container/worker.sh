@@ -1,7 +1,7 @@
 #!/bin/sh
-# Puts the nightly schedule of this image on the server of PREFECT_API_URL, then works until it is stopped.
+# Puts the schedules of this image on the server of PREFECT_API_URL, then works until it is stopped.
 set -eu
 prefect work-pool inspect digits-process >/dev/null 2>&1 || prefect work-pool create --type process digits-process
-prefect --no-prompt deploy --name nightly
+prefect --no-prompt deploy --name nightly --name weekly
 python -m flows.automations
 exec python -m flows.worker --pool digits-process --type process --limit 1 --with-healthcheck

@@ -51,8 +51,8 @@ def origin(project: Project, stages: Sequence[Stage]) -> Origin:
     if foreign := [path for path in changed if path and path not in paths]:
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
         raise ProjectError(
-            f"changed and not committed: {', '.join(foreign[:3])}{more}; what is made of that would belong to no"
-            " commit, so commit it first"
+            f"changed and not committed: {', '.join(foreign[:3])}{more}; what is made of that would belong to"
+            " no commit, so commit it first"
         )
     return Origin(base, paths)
 

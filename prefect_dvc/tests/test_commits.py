@@ -49,8 +49,8 @@ def test_what_changed_is_committed_and_pushed_and_nothing_else(cloned: Any, tmp_
     git(cloned.folder, "add", "notes")
     refused = run(commit_to="main")
     assert refused.message == (
-        "error: changed and not committed: notes; what is made of that would belong to no commit, so commit it"
-        " first"
+        "error: changed and not committed: notes; what is made of that would belong to no commit, so commit"
+        " it first"
     )
     git(cloned.folder, "rm", "-q", "--cached", "notes")
     state = run(commit_to="main")

@@ -25,7 +25,11 @@ from tests.shared import free_port, start_for_all
 PREFECT = [sys.executable, "-m", "prefect", "--no-prompt"]
 DEPLOYED = YAML(typ="safe").load(ROOT / "prefect.yaml")
 CLIENT = httpx.Client(timeout=30)  # one, as each loads all certificates of this machine
-NIGHTLY = {deployment["name"]: deployment for deployment in DEPLOYED["deployments"]}
+NIGHTLY = {
+    deployment["name"]: deployment
+    for deployment in DEPLOYED["deployments"]
+    if deployment["entrypoint"] == "flows.pipeline:pipeline"
+}
 # Each takes time for every event or run, and no run needs it.
 NEEDLESS = ("TRIGGERS", "EVENT_PERSISTER", "LATE_RUNS", "FOREMAN", "PAUSE_EXPIRATIONS")
 Committed = dict[str, dict[str, Any]]
