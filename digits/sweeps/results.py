@@ -8,7 +8,9 @@ from fractions import Fraction
 from math import lcm
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
 
 from digits.common.files import replacing
 from digits.sweeps.plan import Point
@@ -71,13 +73,30 @@ class Summary:
         return bool(self.seeds) and not self.failed
 
 
+class _Stored(BaseModel):
+    """What became of a trial: the fields of a Row that a file has."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    status: str
+    reason: str
+    curve: list[dict[str, FiniteFloat]]
+    kept: int | None
+
+    @model_validator(mode="after")
+    def _kept_is_in_the_curve(self) -> Self:
+        if self.kept is not None and not 1 <= self.kept <= len(self.curve):
+            raise ValueError("the kept epoch is not in the curve")
+        return self
+
+
 def load(path: Path) -> dict[str, Any] | None:
-    """What `store` wrote, if it need not be tried again."""
+    """What `store` wrote, if it need not be tried again; None of a file that it did not write."""
     try:
-        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        result = _Stored.model_validate_json(path.read_bytes())
     except (OSError, ValueError):
         return None
-    return result if result["status"] in FINAL else None
+    return result.model_dump() if result.status in FINAL else None
 
 
 def store(path: Path, result: Mapping[str, Any]) -> None:

@@ -15,10 +15,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from digits.common.errors import DigitsError
 from tests.project import ROOT
+
+if TYPE_CHECKING:
+    from digits.training.state import TrainingState
 
 SEEDS = Path(__file__).with_name("seeds")
 """Inputs that were findings once, by target."""
@@ -201,6 +205,60 @@ def onnx_seeds() -> list[bytes]:
     return [export.to_onnx(Classifier(Perceptron([2], 0.0), 0.1, 0.3), 20, {}).SerializeToString()]
 
 
+def checkpoint(data: bytes) -> None:
+    """A state of a training: taken where it is whole, or not at all."""
+    state = training_state()
+    state.from_bytes(data, {"of": "a training"})
+
+
+def checkpoint_seeds() -> list[bytes]:
+    return [training_state().to_bytes({"of": "a training"})]
+
+
+def training_state() -> "TrainingState":
+    import torch
+
+    from digits.training.state import Interval, TrainingState
+
+    net = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    net(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    return TrainingState(net, optimizer, {"batches": torch.Generator()}, [Interval(1, 2, 2, 0.1, 0.5, 0.9)])
+
+
+def lock(data: bytes) -> None:
+    """A dvc.lock after a kill."""
+    from prefect_dvc import lock_file
+
+    before = lock_seeds()[0]
+    if not lock_file.is_valid(data) or lock_file.may_be_cut(data, before, 2):
+        raise DigitsError("dvc.lock is mended")
+
+
+@cache
+def lock_seeds() -> list[bytes]:
+    """Of a few stages: the whole takes DVC half a second to read."""
+    text = (ROOT / "dvc.lock").read_bytes()
+    entries = text.split(b"\n  download:")[1].split(b"\n  export:")[0]
+    return [b"schema: '2.0'\nstages:\n  download:" + entries + b"\n"]
+
+
+def trial(data: bytes) -> None:
+    """What is kept of a trial of a sweep."""
+    from digits.sweeps import results
+
+    found = results.load(file(data))
+    if found:
+        assert found["status"] in results.FINAL
+        assert found["kept"] is None or found["curve"][found["kept"] - 1]
+
+
+ROW = {"epoch": 1, "loss": 0.5, "accuracy": 0.8, "validation_loss": 0.4, "validation_accuracy": 0.9}
+TRIALS = [
+    json.dumps({"status": "completed", "reason": "", "curve": [ROW, ROW], "kept": 2}).encode(),
+    json.dumps({"status": "diverged", "reason": "the loss is nan", "curve": [], "kept": None}).encode(),
+]
 ONNX_WORDS = (b"If", b"Loop", b"Dropout", b"location", b"/etc/passwd", b"\x70\x01", b"batch", b"image")
 SWEEP_WORDS = (*YAML_WORDS, b"points: 3", b"search: random", b"low: 1")
 PACKED = [gzip.compress(bytes(9000), mtime=0), b"plain", gzip.compress(b"", mtime=0)]
@@ -215,6 +273,9 @@ TARGETS = {
     "model": Target(model, model_seeds, JSON_WORDS),
     "origin": Target(origin, origin_seeds, JSON_WORDS),
     "onnx": Target(onnx, onnx_seeds, ONNX_WORDS),
+    "checkpoint": Target(checkpoint, checkpoint_seeds, JSON_WORDS),
+    "lock": Target(lock, lock_seeds, YAML_WORDS),
+    "trial": Target(trial, lambda: TRIALS, JSON_WORDS),
 }
 
 
