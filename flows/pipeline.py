@@ -19,8 +19,9 @@ from flows.release import publish as publish_release
 from flows.request import RequestError, check, containers, secret, with_recipe
 from flows.run_records import recorded, settle
 from flows.workspace import ModelArtifact, model_of, workspace_of
+from prefect_dvc import changes
 from prefect_dvc.commits import Destination, publish
-from prefect_dvc.flow import begin, fetched, pushed, skipped
+from prefect_dvc.flow import begin, fetched, nothing_new, pushed, skipped
 from prefect_dvc.project import ProjectError, Stage
 from prefect_dvc.runs import run_stages
 from prefect_dvc.schedule import OnFailure
@@ -51,6 +52,7 @@ def pipeline(
     on_failure: OnFailure = "stop",
     commit_to: str | None = None,
     experiment: str | None = None,
+    when_changed: bool = False,
 ) -> State[Any]:
     """Run the stages of the current directory's `dvc.yaml` that are not up to date.
 
@@ -73,6 +75,8 @@ def pipeline(
         commit_to: the branch of Git's `origin` that gets a commit of what has changed: dvc.lock, params.yaml
             and the tracked reports. `{run}` in it is the name of the run. Nothing is forced.
         experiment: the name of a DVC experiment to save and push, likewise.
+        when_changed: first bring what is new of the branch's upstream; run nothing if there is nothing new
+            since the last such run that completed.
     """
     log, root = get_run_logger().info, Path.cwd()
     try:
@@ -81,6 +85,8 @@ def pipeline(
             workspace = workspace_of(root, containers(runner, image, memory, cpus), log)
             with workspace.lock(log):
                 settle(root, log)
+                if when_changed and not changes.get(workspace.project):
+                    return nothing_new()
                 selected = check(workspace, stages, overrides, time_limit)
                 to = Destination(commit_to, experiment)
                 start = begin(workspace, selected, to)
@@ -92,6 +98,8 @@ def pipeline(
                 state = _run_all(workspace, selected, how, jobs, on_failure, remote, accuracy_drop)
                 if start and state.is_completed():
                     state.message = f"{state.message}; {publish(workspace.project, start, to)}"
+                if when_changed and state.is_completed():
+                    changes.note(workspace.project)
                 return state
     except (RequestError, ProjectError, ParameterError) as error:
         return Failed(message=f"error: {error}")

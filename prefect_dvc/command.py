@@ -38,6 +38,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="commit what has changed to this branch of origin; {run} is its name",
     )
     parser.add_argument("--experiment", metavar="NAME", help="save it as an experiment of DVC, and push that")
+    parser.add_argument(
+        "--when-changed",
+        action="store_true",
+        help="bring what is new of upstream and imports; run if there is any",
+    )
     parser.add_argument("--no-remote", dest="remote", action="store_false", help="neither fetch nor push")
 
 

@@ -46,7 +46,7 @@ def origin(project: Project, stages: Sequence[Stage]) -> Origin:
     base = commit(project.root)
     if base is None:
         raise ProjectError(f"{project.root} has no commit to start from; make one: git commit")
-    paths = project.ask(lambda repo: tuple(sorted({path for each in stages for path in _own(repo, each)})))
+    paths = project.ask(lambda repo: tuple(sorted(set(_own(repo, stages)))))
     changed = _git(project, "diff", "--name-only", "--relative", "-z", base, "--").split("\0")
     if foreign := [path for path in changed if path and path not in paths]:
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
@@ -116,10 +116,10 @@ def _publish_experiment(project: Project, name: str) -> str:
     return f"pushed experiment {name}"
 
 
-def _own(repo: Any, stage: Stage) -> Iterator[str]:
-    if stage.lock_file:
-        yield stage.lock_file
-    for found in repo.stage.collect(stage.name):
+def _own(repo: Any, stages: Sequence[Stage]) -> Iterator[str]:
+    yield from (stage.path_in_repo for stage in repo.index.stages if stage.is_import)
+    yield from (stage.lock_file for stage in stages if stage.lock_file)
+    for found in (found for stage in stages for found in repo.stage.collect(stage.name)):
         for thing in [*found.outs, *(dep for dep in found.deps if isinstance(dep, ParamsDependency))]:
             if thing.is_in_repo and not thing.use_cache:
                 yield Path(thing.fs_path).relative_to(repo.root_dir).as_posix()

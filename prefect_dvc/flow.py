@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from prefect_dvc import tasks
+from prefect_dvc import changes, tasks
 from prefect_dvc.commits import Destination, Origin, origin, publish
 from prefect_dvc.git import commit
 from prefect_dvc.project import ProjectError, Stage
@@ -31,6 +31,7 @@ def repro(
     remote: bool = True,
     commit_to: str | None = None,
     experiment: str | None = None,
+    when_changed: bool = False,
 ) -> State[Any]:
     """Run the stages of the current folder that are not up to date, as `dvc repro` would.
 
@@ -47,6 +48,8 @@ def repro(
         commit_to: the branch of Git's `origin` that gets a commit of what has changed: dvc.lock, parameters
             and the outputs that Git tracks. `{run}` in it is the name of the run. Nothing is forced.
         experiment: the name of a DVC experiment to save and push, likewise.
+        when_changed: first bring what is new of the branch's upstream and where imports come from; run
+            nothing if there is nothing new since the last such run that completed.
     """
     log = get_run_logger().info
     workspace = Workspace(Path.cwd(), tell=log)
@@ -54,6 +57,8 @@ def repro(
     to = Destination(commit_to, experiment)
     try:
         with workspace.lock(log):
+            if when_changed and not changes.get(workspace.project):
+                return nothing_new()
             stages = workspace.project.stages(
                 targets or (), all_pipelines=all_pipelines, single_item=single_item
             )
@@ -73,11 +78,18 @@ def repro(
             if remote and (problem := pushed(workspace)):
                 return Failed(message=problem)
             made = publish(workspace.project, start, to) if start else ""
+            if when_changed:
+                changes.note(workspace.project)
     except ProjectError as error:
         return Failed(message=f"error: {error}")
     message = ", ".join(f"{result.stage} {result.outcome}" for result in results) or "there are no stages"
     message = f"{message}; {made}" if made else message
     return Completed(message=message, data=results)
+
+
+def nothing_new() -> State[Any]:
+    """How a run ends that had no reason to run anything."""
+    return Completed(name="Nothing new", message="nothing new: nothing was run", data=[])
 
 
 def begin(workspace: Workspace, stages: list[Stage], to: Destination) -> Origin | None:

@@ -52,6 +52,18 @@ class Project:
         assert done.returncode == 0, done.stdout
         return str(done.stdout)
 
+    def publish(self, origin: Path) -> None:
+        """Commit all of it on the branch `main`, and make `origin` a bare repository that has it."""
+        self.run("git", "init", "--quiet", "--bare", str(origin))
+        for command in (
+            "checkout -qb main",
+            "add .",
+            "commit -qm first",
+            f"remote add origin {origin}",
+            "push -qu origin main",
+        ):
+            self.run("git", *command.split())
+
     def dvc(self, *arguments: str) -> str:
         return self.run(sys.executable, "-m", "dvc", *arguments)
 
@@ -71,6 +83,9 @@ def make(costly: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.chdir(project.folder)
         return project
 
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "somebody")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "somebody@example.com")
     # As in an environment that the user has activated, with the package in it.
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")

@@ -15,22 +15,11 @@ pytestmark = pytest.mark.usefixtures("server")
 
 
 @pytest.fixture
-def cloned(make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A project on the branch `main` of a bare repository, which is its `origin`."""
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "somebody")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "somebody@example.com")
+def cloned(make: Any, tmp_path: Path) -> Any:
+    """A project that has run, on the branch `main` of a bare repository, which is its `origin`."""
     project = make("linear")
     project.dvc("repro", "--quiet")
-    subprocess.run(["git", "init", "--quiet", "--bare", str(tmp_path / "origin")], check=True)
-    for arguments in (
-        ["checkout", "-qb", "main"],
-        ["add", "."],
-        ["commit", "-qm", "first"],
-        ["remote", "add", "origin", str(tmp_path / "origin")],
-        ["push", "-q", "origin", "main"],
-    ):
-        git(project.folder, *arguments)
+    project.publish(tmp_path / "origin")
     return project
 
 
@@ -49,8 +38,8 @@ def test_what_changed_is_committed_and_pushed_and_nothing_else(cloned: Any, tmp_
     git(cloned.folder, "add", "notes")
     refused = run(commit_to="main")
     assert refused.message == (
-        "error: changed and not committed: notes; what is made of that would belong to no commit, so commit"
-        " it first"
+        "error: changed and not committed: notes; what is made of that would belong to no commit,"
+        " so commit it first"
     )
     git(cloned.folder, "rm", "-q", "--cached", "notes")
     state = run(commit_to="main")

@@ -40,7 +40,7 @@ def printed(target: str) -> list[str]:
 def test_each_output_is_traced_to_its_inputs_and_its_run(make: Any) -> None:
     project = make("linear")
     project.run("git", "add", ".")
-    project.run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "first")
+    project.run("git", "commit", "--quiet", "-m", "first")
     commit = project.run("git", "rev-parse", "HEAD").strip()
     first = run()
     project.write("params.yaml", project.read("params.yaml").replace("lr: 0.1", "lr: 0.5"))
