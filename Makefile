@@ -99,6 +99,7 @@ deploy: setup ## Put the schedule of prefect.yaml on the server of PREFECT_API_U
 	@$(SERVER_IS_KNOWN)
 	prefect work-pool inspect digits-$(POOL) >/dev/null 2>&1 || prefect work-pool create --type $(POOL) digits-$(POOL)
 	prefect --no-prompt deploy $(addprefix --name ,$(DEPLOYMENTS_$(POOL))) $(ARGS)
+	python -m prefect_dvc strict pipeline/$(firstword $(DEPLOYMENTS_$(POOL)))
 	python -m flows.automations
 
 worker: setup ## Run what is due, until it is stopped: in this folder, or with POOL=docker in containers

@@ -58,6 +58,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     report.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write it")
     for each in (plan, lineage):
         each.add_argument("--json", dest="as_json", action="store_true", help="as JSON")
+    strict = commands.add_parser("strict", help="have the server refuse unknown parameters of deployments")
+    strict.set_defaults(command=_strict)
+    strict.add_argument("names", nargs="+", metavar="FLOW/DEPLOYMENT")
     restore = commands.add_parser("restore", help="put back the outputs that dvc.lock records")
     restore.set_defaults(command=_restore)
     return parser.parse_args(argv)
@@ -139,6 +142,18 @@ def _report(target: str, output: Path | None) -> int:
         return _failed(error)
     if not output:
         print(text, end="")
+    return 0
+
+
+def _strict(names: list[str]) -> int:
+    import httpx
+
+    from prefect_dvc.deployments import DeploymentError, refuse_unknown
+
+    try:
+        refuse_unknown(names)
+    except (DeploymentError, httpx.HTTPError) as error:
+        return _failed(error)
     return 0
 
 
