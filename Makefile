@@ -1,7 +1,7 @@
 # `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline plan restore report web runtimes verify-all robustness small-models image server deploy worker \
-  up down test test-quick bench sweep recipe-table fuzz release-tools check-release retention licenses lock format clean
+  up down test test-quick bench sweep recipe-table fuzz release-tools sign check-release retention licenses lock format clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -25,7 +25,7 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(INSTALLED) ## Create .venv from the lock file (VARIANT=cpu: without CUDA)
 
@@ -141,9 +141,16 @@ fuzz: setup ## Give what reads files and text a million changed inputs each (ARG
 
 release-tools: setup $(RELEASE_TOOLS) ## Install what signs and audits
 
+KEY ?= signing.key
+$(KEY):
+	.venv/bin/python -m flows.signing --new $@
+
 FOLDER ?= models/release
-check-release: setup ## Find out whether a release is as it was published, and name what was changed (FOLDER=: another)
-	.venv/bin/python -m flows.check_release $(FOLDER) $(ARGS)
+sign: release-tools $(KEY) ## Sign a release with the key in signing.key, made by the first call (FOLDER=, KEY=: others)
+	.venv/bin/python -m flows.signing $(FOLDER) --key $(KEY)
+
+check-release: setup $(if $(PUBLIC_KEY),release-tools) ## Find out whether a release is as it was published, and name what was changed (FOLDER=: another; PUBLIC_KEY=: whose)
+	.venv/bin/python -m flows.check_release $(FOLDER) $(if $(PUBLIC_KEY),--public-key $(PUBLIC_KEY)) $(ARGS)
 
 retention: setup ## Remove what nobody needs any more: results that no branch or experiment names, old images
 	python -m flows.retention

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from digits.common.yaml_text import parse
+from flows import signing
 from flows.provenance import (
     BILL,
     BLOCK,
@@ -26,7 +27,10 @@ from flows.provenance import (
     parameters,
     versions,
 )
+from flows.signing import SIGNATURE
+from prefect_dvc.project import ProjectError
 
+UNSIGNED = "not asked: by whom (--public-key, or PUBLIC_KEY=… with make)"
 METRICS, PARITY = "metrics.json", "parity.json"
 
 LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9][A-Za-z0-9_.-]*)")
@@ -59,10 +63,10 @@ def _listed(folder: Path) -> tuple[Hashes, list[str]]:
 def _of_folder(folder: Path, hashes: Hashes) -> Iterator[str]:
     here = {path.name for path in folder.iterdir()}
     yield from (f"{name} is missing" for name in sorted(hashes.keys() - here))
-    yield from (f"{name} is not of this release" for name in sorted(here - hashes.keys() - {SUMS}))
+    yield from (f"{name} is not of this release" for name in sorted(here - hashes.keys() - {SUMS, SIGNATURE}))
     yield from (f"{SUMS} does not list {name}" for name in (LOCK, PROVENANCE, BILL) if name not in hashes)
     name = folder.resolve().name
-    if NAME.fullmatch(name) and not _sha256((folder / SUMS).read_bytes()).startswith(name):
+    if NAME.fullmatch(name) and not sha256((folder / SUMS).read_bytes()).startswith(name):
         yield f"{SUMS} is not that of release {name}: its own SHA-256 does not begin so"
 
 
@@ -76,7 +80,7 @@ def _of_files(folder: Path, hashes: Hashes) -> Iterator[str]:
             yield f"{name} is not a file"
             continue
         content = path.read_bytes()
-        actual = _sha256(content)
+        actual = sha256(content)
         if actual == digest:
             continue
         subject = described.get(name, {})
@@ -197,20 +201,33 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def _sha256(content: bytes) -> str:
+def sha256(content: bytes) -> str:
+    """In hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m flows.check_release", description=__doc__)
     parser.add_argument("folder", type=Path, help="of the release, such as models/release")
-    folder = parser.parse_args(arguments).folder
-    found = faults(folder)
+    parser.add_argument("--public-key", type=Path, help="whose signature it must have")
+    chosen = parser.parse_args(arguments)
+    found = faults(chosen.folder)
+    if not found and chosen.public_key:
+        found = _of_signature(chosen.folder, chosen.public_key)
     for fault in found:
         print(f"error: {fault}", file=sys.stderr)
     if not found:
-        print(f"{folder}: every file is the one that was published")
+        print(f"{chosen.folder}: every file is the one that was published")
+        print(f"signed by the owner of {chosen.public_key}" if chosen.public_key else UNSIGNED)
     return 1 if found else 0
+
+
+def _of_signature(folder: Path, public_key: Path) -> list[str]:
+    try:
+        found = signing.fault(folder, public_key)
+    except ProjectError as error:
+        found = str(error)
+    return [found] if found else []
 
 
 if __name__ == "__main__":

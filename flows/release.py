@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 
 from digits.common.files import replacing
-from flows import provenance
+from flows import provenance, signing
 from flows.artifacts import METRICS, PARITY, read_json
 from flows.bom import bill
 from flows.model_card import model_card
@@ -72,12 +72,15 @@ def _publish(root: Path, model: ModelArtifact, log: Callable[[str], None]) -> Re
     _remove_unfinished(root)
     scratch.mkdir(parents=True)
     try:
-        metrics = _fill(scratch, root, model, lock)
-        name = _digest(scratch / SUMS, "sha256")[:12]
+        (scratch / "files").mkdir()
+        metrics = _fill(scratch / "files", root, model, lock)
+        name = _digest(scratch / "files" / SUMS, "sha256")[:12]
+        files = (scratch / "files").rename(scratch / name)  # a signature names the folder, too
+        _sign(root / RELEASES / name, files)
         before = _best(root)
         is_new = not (root / RELEASE).exists() or os.readlink(root / RELEASE) != f"{RELEASES.name}/{name}"
         if is_new:
-            _put(root, scratch, name)
+            _put(root, files, name)
         found = Published(name, metrics["accuracy"])
         if before is None or found.accuracy > before.accuracy:
             with replacing(root / BEST) as temporary:
@@ -112,6 +115,17 @@ def _fill(scratch: Path, root: Path, model: ModelArtifact, lock: dict[str, Any])
         hashes[name] = _digest(scratch / name, "sha256")
     (scratch / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in hashes.items()))
     return metrics
+
+
+def _sign(folder: Path, scratch: Path) -> None:
+    """Sign a release where there is a key: in its folder if it is out already, else where it is made."""
+    key = os.environ.get(signing.KEY)
+    if not key or (folder / signing.SIGNATURE).exists():
+        return
+    try:
+        signing.sign(folder if folder.exists() else scratch, Path(key))
+    except ProjectError as error:
+        raise ProjectError(f"{error}; nothing is published") from error
 
 
 def _write(path: Path, content: Any) -> None:
