@@ -149,8 +149,8 @@ FOLDER ?= models/release
 sign: release-tools $(KEY) ## Sign a release with the key in signing.key, made by the first call (FOLDER=, KEY=: others)
 	.venv/bin/python -m flows.signing $(FOLDER) --key $(KEY)
 
-check-release: setup $(if $(PUBLIC_KEY),release-tools) ## Find out whether a release is as it was published, and name what was changed (FOLDER=: another; PUBLIC_KEY=: whose)
-	.venv/bin/python -m flows.check_release $(FOLDER) $(if $(PUBLIC_KEY),--public-key $(PUBLIC_KEY)) $(ARGS)
+check-release: setup $(if $(PUBLIC_KEY),release-tools) ## Find out whether a release is as it was published, and name what was changed (FOLDER=: another; PUBLIC_KEY=: whose; REBUILD=1: make it again)
+	.venv/bin/python -m flows.check_release $(FOLDER) $(if $(PUBLIC_KEY),--public-key $(PUBLIC_KEY)) $(if $(REBUILD),--rebuild) $(ARGS)
 
 retention: setup ## Remove what nobody needs any more: results that no branch or experiment names, old images
 	python -m flows.retention

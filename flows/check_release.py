@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from digits.common.yaml_text import parse
-from flows import signing
+from flows import rebuild, signing
 from flows.provenance import (
     BILL,
     BLOCK,
@@ -210,16 +210,31 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m flows.check_release", description=__doc__)
     parser.add_argument("folder", type=Path, help="of the release, such as models/release")
     parser.add_argument("--public-key", type=Path, help="whose signature it must have")
+    parser.add_argument(
+        "--rebuild", action="store_true", help="also run its stages again, in a scratch folder"
+    )
     chosen = parser.parse_args(arguments)
     found = faults(chosen.folder)
     if not found and chosen.public_key:
         found = _of_signature(chosen.folder, chosen.public_key)
+    if not found and chosen.rebuild:
+        found = _of_rebuilding(chosen.folder)
     for fault in found:
         print(f"error: {fault}", file=sys.stderr)
     if not found:
         print(f"{chosen.folder}: every file is the one that was published")
         print(f"signed by the owner of {chosen.public_key}" if chosen.public_key else UNSIGNED)
+        if chosen.rebuild:
+            print("rebuilt: every output has the same bytes")
     return 1 if found else 0
+
+
+def _of_rebuilding(folder: Path) -> list[str]:
+    lock = parse(_text(folder / LOCK))["stages"]
+    try:
+        return rebuild.faults(_json(folder / PROVENANCE), lock, Path.cwd(), print)
+    except ProjectError as error:
+        return [str(error)]
 
 
 def _of_signature(folder: Path, public_key: Path) -> list[str]:
