@@ -5,7 +5,7 @@ Algorithms, 2nd edition, chapters 2 and 3.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -88,9 +88,13 @@ class Forward(NamedTuple):
     relu(z + d) - relu(z) is within (t - |z|) / 2 of d (t + z) / 2t."""
 
 
-def gamma(roundings: int) -> float:
-    """nu / (1 - nu): the most by which n roundings change a number, relatively."""
-    return roundings * UNIT / (1 - roundings * UNIT)
+LocalError = Callable[[Layer, Tensor, Tensor], Tensor]
+"""What `local_error` is to float32."""
+
+
+def gamma(roundings: int, unit: float = UNIT) -> float:
+    """nu / (1 - nu): the most by which n roundings change a number, relatively; inf where nu >= 1."""
+    return roundings * unit / (1 - roundings * unit) if roundings * unit < 1 else math.inf
 
 
 def bounds(classifier: Classifier, images: NDArray[np.uint8]) -> Bounds:
@@ -112,17 +116,23 @@ def bounds(classifier: Classifier, images: NDArray[np.uint8]) -> Bounds:
 def _bounds(network: Sequence[Layer], pictures: Tensor, mean: float, std: float) -> tuple[Tensor, Tensor]:
     """Logits and differences, as in `Bounds`, of pictures [n, 1, 28, 28] in [0, 1]."""
     forwards = forward(network, pictures, mean, std)
-    last = forwards[-1]
-    logits, found = last.outputs, last.added[:, :, None] + last.added[:, None]
-    rows = torch.eye(logits.shape[1], dtype=torch.float64).expand(len(pictures), -1, -1)
-    for carried, added in _carried(network, forwards, rows):
-        found += _of_pairs(carried, added)
-    missed = MISSED * len(network) * last.total  # each layer's share is below the total error
-    found += missed[:, :, None] + missed[:, None]
+    logits, found = forwards[-1].outputs, of_logits(network, forwards)
     found = (found + of_log_softmax(logits.amax(1, keepdim=True) - logits, found)) * OUTWARD
     largest = torch.stack([layer.error.flatten(1).amax(1) for layer in forwards]).amax(0)
     safe = largest <= gamma(1) * OVERFLOW
     return logits, found.masked_fill(~safe[:, None, None], torch.inf)
+
+
+def of_logits(network: Sequence[Layer], forwards: Sequence[Forward]) -> Tensor:
+    """The most by which the difference of two logits can be wrong: [n, 10, 10]."""
+    last = forwards[-1]
+    found = last.added[:, :, None] + last.added[:, None]
+    rows = torch.eye(last.outputs.shape[1], dtype=torch.float64).expand(len(last.outputs), -1, -1)
+    for carried, added in _carried(network, forwards, rows):
+        found += _of_pairs(carried, added)
+    missed = MISSED * len(network) * last.total  # each layer's share is below the total error
+    found += missed[:, :, None] + missed[:, None]
+    return found
 
 
 @torch.inference_mode()
@@ -130,13 +140,13 @@ def forward(network: Sequence[Layer], pictures: Tensor, mean: float, std: float)
     """What each layer answers, of pictures [n, 1, 28, 28] in [0, 1]."""
     forwards = [_first(network[0], pictures, mean, std)]
     for number in range(1, len(network)):
-        forwards.append(_next(network[: number + 1], forwards))
+        forwards.append(following(network[: number + 1], forwards, local_error))
     return forwards
 
 
 def _first(layer: Layer, pictures: Tensor, mean: float, std: float) -> Forward:
     local = first_error(layer, pictures, mean, std)
-    return _settled([layer], [], layer.values((pictures - mean) / std), local, local)
+    return _settled([layer], [], layer.values((pictures - mean) / std), local, local, 0)
 
 
 def first_error(layer: Layer, pictures: Tensor, mean: float, std: float) -> Tensor:
@@ -144,7 +154,7 @@ def first_error(layer: Layer, pictures: Tensor, mean: float, std: float) -> Tens
     rounded = gamma(layer.roundings + OF_NORMALIZATION)
     ink, paper = pictures / std, torch.full_like(pictures[:1], mean / std)
     terms = layer.sizes(ink + paper.abs()) + layer.bias_size + _folded(layer, -paper)
-    return (rounded * (1 + rounded) * terms + _underflow(layer, ink + paper.abs())) * OUTWARD
+    return (rounded * (1 + rounded) * terms + underflow(layer, ink + paper.abs())) * OUTWARD
 
 
 def _folded(layer: Layer, blank: Tensor) -> Tensor:
@@ -152,30 +162,41 @@ def _folded(layer: Layer, blank: Tensor) -> Tensor:
     return (layer.values(blank) - layer.bias).abs() + layer.bias_size
 
 
-def _next(network: Sequence[Layer], forwards: Sequence[Forward]) -> Forward:
+def following(
+    network: Sequence[Layer], forwards: Sequence[Forward], local_error: LocalError, doubts: int = DOUBTS
+) -> Forward:
     """The last layer of `network`, by all those before it."""
     before, layer = network[-2:]
     exact, wrong = forwards[-1].outputs, forwards[-1].total
     if before.rectified:
         exact = exact.clamp(min=0)
-    local = local_error(layer, exact.abs() + wrong)
-    total = (local + layer.sizes(wrong)) * OUTWARD
-    return _settled(network, forwards, layer.values(exact), local, total)
+    outputs, carried = layer.values(exact), layer.sizes(wrong)
+    local = local_error(layer, exact.abs() + wrong, outputs.abs() + carried)
+    total = (local + carried) * OUTWARD
+    return _settled(network, forwards, outputs, local, total, doubts)
 
 
-def local_error(layer: Layer, inputs: Tensor) -> Tensor:
-    """By how much a runtime's W a + b can be wrong for its own `a`, which are at most `inputs` in size."""
+def local_error(layer: Layer, inputs: Tensor, outputs: Tensor | None = None) -> Tensor:
+    """By how much a runtime's W a + b can be wrong for its own `a`, which are at most `inputs` in size.
+
+    How large W a + b can be, `outputs`, does not matter here: rounding it is one of the sum's roundings.
+    """
     local = gamma(layer.roundings) * (layer.sizes(inputs) + layer.bias_size)
-    return (local + _underflow(layer, inputs)) * OUTWARD
+    return (local + underflow(layer, inputs)) * OUTWARD
 
 
 def _settled(
-    network: Sequence[Layer], forwards: Sequence[Forward], outputs: Tensor, local: Tensor, total: Tensor
+    network: Sequence[Layer],
+    forwards: Sequence[Forward],
+    outputs: Tensor,
+    local: Tensor,
+    total: Tensor,
+    doubts: int,
 ) -> Forward:
     """The last layer of `network` with its ReLU, by the errors of its outputs."""
     if not network[-1].rectified:
         return Forward(outputs, total, total, local, torch.ones_like(total))
-    sharp = _sharpened(network, forwards, outputs, local, total)
+    sharp = _sharpened(network, forwards, outputs, local, total, doubts) if doubts else total
     slope, rest = _relu(outputs, sharp)
     behind = torch.where(outputs > 0, total, (total + outputs).clamp(min=0))
     return Forward(outputs, total, behind, slope * local + rest, slope)
@@ -188,11 +209,16 @@ def _relu(outputs: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _sharpened(
-    network: Sequence[Layer], forwards: Sequence[Forward], outputs: Tensor, local: Tensor, total: Tensor
+    network: Sequence[Layer],
+    forwards: Sequence[Forward],
+    outputs: Tensor,
+    local: Tensor,
+    total: Tensor,
+    doubts: int,
 ) -> Tensor:
     """`total`, smaller where it could change the state of a ReLU and the signs of the weights count."""
     images, units = (outputs.abs() <= total).flatten(1).nonzero(as_tuple=True)
-    if len(forwards) < 2 or not 0 < len(images) <= DOUBTS * len(outputs):
+    if not 0 < len(images) <= doubts * len(outputs):
         return total
     rows = torch.zeros(len(images), 1, outputs[0].numel(), dtype=torch.float64)
     rows[range(len(images)), 0, units] = 1
@@ -237,5 +263,6 @@ def of_log_softmax(distances: Tensor, errors: Tensor) -> Tensor:
     return own[:, :, None] + own[:, None, :]
 
 
-def _underflow(layer: Layer, inputs: Tensor) -> float:
+def underflow(layer: Layer, inputs: Tensor) -> float:
+    """What flushing subnormal numbers to zero can come to in a layer whose inputs are at most so large."""
     return UNDERFLOW * layer.terms * layer.largest**2 * (1 + float(inputs.max()))

@@ -52,11 +52,11 @@ class Proven:
         count = min(len(images), max(1, int(work / layers.work(network))))
         self.images = np.linspace(0, len(images) - 1, count).round().astype(int)
         self.bounds = bounds(model.classifier, images[self.images])
-        self._exact = _differences(self.bounds.logits)
+        self._exact = differences(self.bounds.logits)
 
     def largest(self, answers: NDArray[np.floating]) -> Largest:
         """Of these log-probabilities of all images, float [n, 10], by differences of two of an image."""
-        errors = np.abs(_differences(answers[self.images].astype(np.float64)) - self._exact)
+        errors = np.abs(differences(answers[self.images].astype(np.float64)) - self._exact)
         parts = np.zeros_like(errors)
         np.divide(errors, self.bounds.differences, out=parts, where=self.bounds.differences > 0)
         row, first, second = (int(i) for i in np.unravel_index(parts.argmax(), parts.shape))
@@ -93,7 +93,8 @@ class Proven:
         }
 
 
-def _differences(answers: NDArray[np.float64]) -> NDArray[np.float64]:
+def differences(answers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of every two numbers of an image: [n, 10] to [n, 10, 10]."""
     found: NDArray[np.float64] = answers[:, :, None] - answers[:, None, :]
     return found
 

@@ -12,9 +12,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from digits.data.datasets import Dataset
-from digits.onnx import all_images, export
+from digits.onnx import agreement, all_images, export
 from digits.onnx.export import INPUT, OUTPUT
 from digits.onnx.figures import short
+from digits.onnx.proven import Proven
 from digits.onnx.sections import Shrink
 
 Images = NDArray[np.uint8]
@@ -94,8 +95,12 @@ def set_aside(training: Dataset, calibration: int) -> tuple[Images, Labelled]:
     return images[calibrated], Labelled(images[judged], training.labels[judged])
 
 
-def compare(name: str, small: bytes, model: bytes, judged: Labelled, test: Labelled) -> dict[str, Any]:
+def compare(
+    name: str, small: bytes, model: bytes, judged: Labelled, test: Labelled, single: Proven | None = None
+) -> dict[str, Any]:
     """Size, accuracy, flips and speed of a smaller model next to the float32 one, in onnxruntime on the CPU.
+
+    And what is certain in any runtime, where there are bounds for the float32 one, `single`, on `test`.
 
     What it is worth is told by the test images; `verdict` looks at those set aside, `judged`, alone. Speed is
     the median of the ratio of two times that are taken in turns, on one thread: what slows the machine down
@@ -123,13 +128,19 @@ def compare(name: str, small: bytes, model: bytes, judged: Labelled, test: Label
         "set_aside_accuracy_float32": on_aside[0],
         "set_aside_finite": bool(np.isfinite(aside[1]).all()),
         "speed_by_batch_size": speeds,
+        "bound": agreement.facts(name, small, test.images, found[1], single) if single else None,
     }
 
 
 def verdict(facts: Mapping[str, Any], values: Shrink) -> str:
-    """Why a smaller model is not offered; empty where it is. The test images have no part in it."""
+    """Why a smaller model is not offered; empty where it is. The test images choose nothing.
+
+    They only show where onnxruntime computes something else than the file says.
+    """
     if not facts["set_aside_finite"]:
         return "its answers are not finite"
+    if facts["bound"] and facts["bound"]["part_of_bound"] > 1:
+        return "onnxruntime does not compute what it says on this processor: its error exceeds the bound"
     if facts["set_aside_accuracy"] < facts["set_aside_accuracy_float32"] - values.max_accuracy_drop:
         return f"it loses more than {values.max_accuracy_drop} of accuracy"
     if facts["bytes"] >= facts["bytes_float32"] and max(facts["speed_by_batch_size"].values()) <= 1:

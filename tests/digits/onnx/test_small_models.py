@@ -68,6 +68,7 @@ FACTS: dict[str, Any] = {
     "set_aside_accuracy_float32": 0.95,
     "set_aside_finite": True,
     "speed_by_batch_size": {"1": 1.2, "1000": 0.9},
+    "bound": {"part_of_bound": 0.9},
 }
 
 
@@ -84,6 +85,11 @@ FACTS: dict[str, Any] = {
         ({"set_aside_accuracy": 0.93}, "it loses more than 0.01 of accuracy"),
         ({"accuracy": 0.0, "class_flips": 10_000}, ""),  # on the test images, by which nothing is chosen
         ({"set_aside_finite": False}, "its answers are not finite"),
+        ({"bound": None}, ""),
+        (
+            {"bound": {"part_of_bound": 1.1}},
+            "onnxruntime does not compute what it says on this processor: its error exceeds the bound",
+        ),
     ],
 )
 def test_what_is_offered(other: dict[str, Any], reason: str) -> None:

@@ -1,0 +1,110 @@
+"""How far the answers of a float16 model can be from the exact ones. docs/proof.md has the theorem."""
+
+import math
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from digits.onnx import bound, file_layers
+from digits.onnx.bound import OUTWARD, UNITS, Bounds, Forward, gamma
+from digits.onnx.layers import Layer
+
+HALF = 2.0**-11
+"""The unit roundoff of float16, to nearest."""
+SINGLE = bound.UNIT
+TINY = 2.0**-25
+"""What rounding a subnormal float16 number can come to: they are kept, not flushed to zero."""
+LARGEST = 65504.0 / 2
+"""Above this nothing is promised; float16 ends at twice as much."""
+OF_A_QUOTIENT = 2
+"""Roundings: of a reciprocal, and of the product with it."""
+OF_RESULTS = 2
+"""Of a layer's sums: without the bias, and with it."""
+SPREAD, CONSTANT = 3.0, 4.0
+"""Of log-softmax, as in `bound`: two subtractions, of which the second takes less than 2.5."""
+DOUBTS = 100
+"""As in `bound`. With sums in float16 all units are in doubt, and none is looked at."""
+CHUNK = 50
+
+
+class Identity(Layer):
+    """The normalized image, before the first layer."""
+
+    def _apply(self, values: Tensor, weight: Tensor) -> Tensor:
+        return values
+
+    def _back(self, rows: Tensor) -> Tensor:
+        return rows
+
+
+@torch.inference_mode()
+def bounds(content: bytes, images: NDArray[np.uint8], sums: float = SINGLE) -> Bounds:
+    """What every runtime must answer that rounds to float16 at most once for each of its operations.
+
+    Args:
+        content: the file, whose numbers are float16.
+        images: raw, uint8 [n, 1, 28, 28].
+        sums: the unit roundoff of a layer's sums until they are stored: that of float32, or HALF.
+
+    Raises:
+        UnknownNetworkError: the file has a layer of a kind that the theorem does not treat.
+    """
+    file = file_layers.read(content)
+    network = file_layers.rectified(file.steps)
+    units = sum(math.prod(layer.shape) for layer in network)
+    pictures = torch.from_numpy(images).split(max(1, min(CHUNK, UNITS // units)))
+    parts = [_bounds(network, part.double() / 255, file.mean, file.std, sums) for part in pictures]
+    logits, differences = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
+    return Bounds(logits, differences)
+
+
+def _bounds(
+    layers: list[Layer], pictures: Tensor, mean: float, std: float, sums: float
+) -> tuple[Tensor, Tensor]:
+    doubts = 0 if sums == HALF else DOUBTS
+    network, forwards = [_identity(pictures), *layers], [_normalized(pictures, mean, std)]
+    for number in range(1, len(network)):
+        local_error = partial(_local_error, sums=sums)
+        forwards.append(bound.following(network[: number + 1], forwards, local_error, doubts))
+    logits, found = forwards[-1].outputs, bound.of_logits(network, forwards)
+    found = (found + _of_log_softmax(logits.amax(1, keepdim=True) - logits, found)) * OUTWARD
+    sizes = [_sizes(layer, before) for layer, before in zip(layers, forwards, strict=False)]
+    safe = (torch.stack(sizes).amax(0) <= LARGEST) & (4 * TINY < std * HALF < 0.5)
+    return logits, found.masked_fill(~safe[:, None, None], torch.inf).nan_to_num(torch.inf, torch.inf)
+
+
+def _identity(pictures: Tensor) -> Identity:
+    none = torch.zeros((), dtype=torch.float64)
+    return Identity(tuple(pictures.shape[1:]), none, none, none, 1, 0, 1.0)
+
+
+def _normalized(pictures: Tensor, mean: float, std: float) -> Forward:
+    """As a layer before the others, whose errors are carried through them with their signs."""
+    quotient = gamma(OF_A_QUOTIENT, HALF)
+    ink = quotient * pictures + TINY
+    # Where there is no ink, 0 - mean is exact.
+    rest = ink + HALF * ((pictures - mean).abs() + ink) * (pictures > 0) + TINY
+    error = ((rest + quotient * ((pictures - mean).abs() + rest)) / std + TINY) * OUTWARD
+    return Forward((pictures - mean) / std, error, error, error, torch.ones_like(error))
+
+
+def _local_error(layer: Layer, inputs: Tensor, outputs: Tensor, sums: float) -> Tensor:
+    """As `bound.local_error`: what the sum can lose, then the roundings to float16 of what comes of it."""
+    summed = gamma(layer.roundings, sums) * (layer.sizes(inputs) + layer.bias_size)
+    summed = summed + (TINY * layer.terms if sums == HALF else bound.underflow(layer, inputs))
+    stored = gamma(OF_RESULTS, HALF) * (outputs + summed + layer.bias_size) + OF_RESULTS * TINY
+    return (summed + stored) * OUTWARD
+
+
+def _sizes(layer: Layer, before: Forward) -> Tensor:
+    """The largest number that can come up in this layer, for each image: [n]."""
+    return (layer.sizes(before.outputs.abs() + before.total) + layer.bias_size).flatten(1).amax(1)
+
+
+def _of_log_softmax(distances: Tensor, errors: Tensor) -> Tensor:
+    """As `bound.of_log_softmax`."""
+    own = HALF * (SPREAD * (distances + errors.amax(2)) + CONSTANT)
+    return own[:, :, None] + own[:, None, :]
