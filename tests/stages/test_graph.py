@@ -125,6 +125,7 @@ def project(costly: None, tmp_path_factory: pytest.TempPathFactory) -> Project:
 def folder(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Its folder, in which the test is; edits are taken back."""
     monkeypatch.chdir(project.folder)
+    monkeypatch.setenv("PATH", project.env["PATH"])  # for stages
     yield project.folder
     project.run("git", "reset", "--quiet", "--hard")
     project.run("git", "clean", "-fdq")
@@ -138,12 +139,13 @@ def stale(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", EDITS)
-def test_an_edit_makes_stale_what_depends_on_it(project: Project, folder: Path, kind: str) -> None:
+def test_an_edit_makes_stale_what_depends_on_it(folder: Path, kind: str) -> None:
     edit, at_once, after_parameters = EDITS[kind]
     edit(folder)
     assert stale(folder) == at_once
     if "parameters" in at_once and kind not in ("common", "a version"):
-        project.dvc("repro", "parameters")
+        with Repo(str(folder)) as repo:
+            repo.reproduce("parameters")
         assert stale(folder) == after_parameters
 
 
