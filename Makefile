@@ -1,7 +1,8 @@
 # `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline plan restore report web runtimes verify-all robustness small-models image server deploy worker \
-  up down test test-quick bench sweep recipe-table fuzz release-tools sign check-release retention licenses lock format clean
+  up down test test-quick bench sweep recipe-table fuzz release-tools audit sbom sign check-release retention licenses lock \
+  format clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -154,6 +155,17 @@ check-release: setup $(if $(PUBLIC_KEY),release-tools) ## Find out whether a rel
 
 retention: setup ## Remove what nobody needs any more: results that no branch or experiment names, old images
 	python -m flows.retention
+
+# npm asks its registry; ADVISORIES is for a machine that reaches nobody.
+NPM_LOCKS = $(patsubst %/package-lock.json,%,$(wildcard digits/runtimes/javascript/package-lock.json examples/*/package-lock.json \
+	web/package-lock.json))
+audit: release-tools ## Look up known vulnerabilities of all that is locked (SERVICE=osv; ADVISORIES=: a clone of PyPA's)
+	.venv/bin/python container/audit.py $(if $(SERVICE),--service $(SERVICE)) $(if $(ADVISORIES),--advisories $(ADVISORIES)) $(ARGS)
+	$(if $(ADVISORIES),@echo 'npm has no such folder: not asked about $(NPM_LOCKS)',\
+		for folder in $(NPM_LOCKS); do npm audit --package-lock-only --prefix "$$folder"; done)
+
+sbom: setup ## Write what the image and the page carry to sbom.cdx.json (CycloneDX); fails where a version is not the locked one
+	.venv/bin/python container/sbom.py > sbom.cdx.json
 
 licenses: setup ## List the licences of what the image and the page carry in docs/licenses.md; fails where one is not accepted
 	.venv/bin/python container/licenses.py > docs/licenses.md

@@ -1,0 +1,52 @@
+"""The bill of materials of the image has all that is carried; a package that is not the locked one is told."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.project import ROOT
+
+
+def sbom(folder: Path, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
+    command = [sys.executable, "container/sbom.py"]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_all_that_is_carried_is_in_it_and_others_can_read_it() -> None:
+    done = sbom(ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = {part["name"]: part for part in json.loads(done.stdout)["components"]}
+    assert len(found) > 150
+    assert {"prefect", "dvc", "MNIST images", "onnxruntime-web"} <= found.keys()
+    assert found["prefect"]["purl"].startswith("pkg:pypi/prefect@3.")
+    assert found["prefect"]["properties"][0]["name"] == "lock: sha256"
+    assert sbom(ROOT).stdout == done.stdout
+    pytest.importorskip("cyclonedx", reason="what reads it is not here: make release-tools")
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    schema = JsonStrictValidator(SchemaVersion.V1_6)
+    assert schema.validate_str(done.stdout) is None
+    assert schema.validate_str(done.stdout.replace('"purl"', '"url"')) is not None
+
+
+def test_a_package_that_is_not_the_locked_one_is_told(tmp_path: Path) -> None:
+    (tmp_path / "container").mkdir()
+    for name in ("licenses.py", "sbom.py"):
+        (tmp_path / "container" / name).write_bytes((ROOT / "container" / name).read_bytes())
+    lock = ["good[more]==1.0 ; python_version < '3.12' \\", f"    --hash=sha256:{'0' * 64}", "good==1.1"]
+    (tmp_path / "requirements.lock").write_text("\n".join([*lock, "planted==2.0", "absent==3.0", ""]))
+    for name, version in (("good", "1.0+cpu"), ("planted", "2.1")):
+        folder = tmp_path / f"packages/{name}-{version}.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Name: {name}\nVersion: {version}\nLicense-Expression: MIT\n")
+    done = sbom(tmp_path, tmp_path / "packages")
+    assert (done.returncode, done.stderr) == (1, "error: planted 2.1 is installed, the lock has 2.0\n")
+    good = json.loads(done.stdout)["components"][0]
+    assert (good["version"], good["licenses"]) == ("1.0", [{"license": {"id": "MIT"}}])
+    assert [found["value"] for found in good["properties"]] == ["0" * 64]
