@@ -1,4 +1,4 @@
-"""The bill of materials of the image has all that is carried; a package that is not the locked one is told."""
+"""The bill of materials of the image has all that is carried; a package that is not as locked is told."""
 
 import json
 import os
