@@ -55,8 +55,8 @@ runtimes: setup ## Install the optional runtimes that `make verify-all` compares
 verify-all: runtimes ## Compare every runtime with PyTorch: one table, and reports/parity-all.json
 	.venv/bin/python -m stages.verify_all
 
-robustness: setup ## By how much pixels may change without the digit changing: proven, and attacked
-	.venv/bin/python -m stages.robustness
+robustness: setup ## By how much pixels may change without the digit changing: proven, and attacked; a metric of DVC
+	dvc repro robustness/dvc.yaml $(ARGS)
 
 small-models: setup ## Make float16 and int8 models in models/small, and measure them
 	.venv/bin/python -m stages.shrink

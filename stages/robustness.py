@@ -1,6 +1,6 @@
-"""By how much pixels may change without the digit changing: reports/robustness.*. No stage of DVC.
+"""By how much pixels may change without the digit changing: reports/robustness.*.
 
-It takes longer than all stages together.
+A stage of robustness/dvc.yaml, not of the pipeline: it takes longer than all of that.
 """
 
 import csv

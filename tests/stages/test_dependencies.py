@@ -1,4 +1,4 @@
-"""dvc.yaml names every file of this project that a stage uses, so that no edit goes unnoticed."""
+"""Each dvc.yaml names every file of this project that a stage uses, so that no edit goes unnoticed."""
 
 import ast
 import subprocess
@@ -12,7 +12,10 @@ from ruamel.yaml import YAML
 from digits.common.choices import names
 from tests.project import ROOT
 
-STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+PIPELINE, ROBUSTNESS = (
+    YAML(typ="safe").load(ROOT / path)["stages"] for path in ("dvc.yaml", "robustness/dvc.yaml")
+)
+STAGES = PIPELINE | ROBUSTNESS
 PARAMETERS = YAML(typ="safe").load(ROOT / "params.yaml")
 VERSIONS = "versions.yaml"
 OURS = ("digits", "stages")
@@ -29,6 +32,7 @@ CHOSEN = {
     "evaluate": ["models"],
     "export": ["models"],
     "verify": ["models", "runtimes"],
+    "robustness": ["models"],
 }
 
 
@@ -140,9 +144,9 @@ def test_the_readme_shows_the_graph_of_dvc_yaml() -> None:
     chains = [line.split(" --> ") for line in map(str.strip, drawing.splitlines()) if line]
     drawn = {pair for chain in chains for pair in pairwise(chain)}
     makers = {}
-    for name, stage in STAGES.items():
+    for name, stage in PIPELINE.items():
         for out in (*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])):
             makers[out if isinstance(out, str) else next(iter(out))] = name
     assert drawn == {
-        (makers[d], name) for name, stage in STAGES.items() for d in stage["deps"] if d in makers
+        (makers[d], name) for name, stage in PIPELINE.items() for d in stage["deps"] if d in makers
     }

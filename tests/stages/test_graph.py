@@ -133,9 +133,13 @@ def folder(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         repo.checkout(force=True)
 
 
-def stale(folder: Path) -> set[str]:
+MEASURED = "robustness/dvc.yaml:robustness"
+
+
+def stale(folder: Path, apart: frozenset[str] = frozenset({MEASURED})) -> set[str]:
+    """All stages that are, without those that are apart from the pipeline."""
     with Repo(str(folder)) as repo:
-        return set(repo.status())
+        return set(repo.status()) - apart
 
 
 @pytest.mark.parametrize("kind", EDITS)
@@ -147,6 +151,14 @@ def test_an_edit_makes_stale_what_depends_on_it(folder: Path, kind: str) -> None
         with Repo(str(folder)) as repo:
             repo.reproduce("parameters")
         assert stale(folder) == after_parameters
+
+
+@pytest.mark.parametrize(("kind", "is_stale"), [("networks", True), ("onnx", True), ("training", False)])
+def test_the_robustness_is_stale_where_what_it_measures_with_has_changed(
+    folder: Path, kind: str, is_stale: bool
+) -> None:
+    EDITS[kind][0](folder)
+    assert (MEASURED in stale(folder, frozenset())) is is_stale
 
 
 def test_every_room_is_edited() -> None:
