@@ -64,7 +64,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns 0, 1 where the pipeline failed, 2 where the request is not possible."""
     arguments = vars(_arguments(argv))
-    arguments["overrides"] = dict(arguments["overrides"])
+    for name in ("overrides", "pools"):
+        arguments[name] = dict(arguments[name])
     try:
         limits = (arguments[name] for name in ("runner", "image", "memory", "cpus"))
         workspace = workspace_of(Path.cwd(), containers(*limits))

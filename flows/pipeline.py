@@ -53,6 +53,7 @@ def pipeline(
     commit_to: str | None = None,
     experiment: str | None = None,
     when_changed: bool = False,
+    pools: dict[str, str] | None = None,
 ) -> State[Any]:
     """Run the stages of the current directory's `dvc.yaml` that are not up to date.
 
@@ -77,6 +78,7 @@ def pipeline(
         experiment: the name of a DVC experiment to save and push, likewise.
         when_changed: first bring what is new of the branch's upstream; run nothing if there is nothing new
             since the last such run that completed.
+        pools: work pools whose workers run these stages, by their names, such as `{"train": "gpu"}`.
     """
     log, root = get_run_logger().info, Path.cwd()
     try:
@@ -94,7 +96,7 @@ def pipeline(
                     log(f"params.yaml has {key}: {value} now")
                 remote = remote and workspace.project.remote() is not None
                 workspace.credentials = secret(credentials if remote else None)
-                how = How(force, time_limit, publish_reports, BRING_BACK)
+                how = How(force, time_limit, pools or {}, publish_reports, BRING_BACK)
                 state = _run_all(workspace, selected, how, jobs, on_failure, remote, accuracy_drop)
                 if start and state.is_completed():
                     state.message = f"{state.message}; {publish(workspace.project, start, to)}"

@@ -74,7 +74,7 @@ def _limit(text: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=AMOUNT") from None
 
 
-def _run(limits: list[tuple[str, float]], **options: Any) -> int:
+def _run(limits: list[tuple[str, float]], pools: list[tuple[str, str]], **options: Any) -> int:
     embedded = None
     if not server_is_configured():
         embedded = EmbeddedServer()  # starts while the rest is loaded
@@ -83,7 +83,9 @@ def _run(limits: list[tuple[str, float]], **options: Any) -> int:
     from prefect_dvc.workspace import Workspace
 
     with Workspace(Path.cwd()).load_ahead():
-        state = run(lambda: repro(**options, limits=dict(limits), return_state=True), embedded)
+        state = run(
+            lambda: repro(**options, limits=dict(limits), pools=dict(pools), return_state=True), embedded
+        )
     if isinstance(state, int):
         return state
     print()

@@ -31,6 +31,15 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         default="stop",
         help="go on with stages that do not depend on the one that failed",
     )
+    parser.add_argument(
+        "--pool",
+        dest="pools",
+        action="append",
+        type=pair,
+        default=[],
+        metavar="STAGE=POOL",
+        help="run this stage on another machine, that of a worker of this pool",
+    )
     parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="for each stage")
     parser.add_argument(
         "--commit-to",
@@ -52,6 +61,14 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return number
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Two names, for `argparse`."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form STAGE=POOL")
+    return name, value
 
 
 def run(flow: "Callable[[], State[Any]]", embedded: EmbeddedServer | None) -> "State[Any] | int":

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
 
     `pull-run STAGE` brings the outputs of a run of this stage from the remote into the cache, for `dvc repro`
     to restore. `dvc repro --pull` would copy all of the run cache for each stage, and fail where the remote
-    does not answer. `push-runs` is `dvc push --run-cache` with the outputs of all runs.
+    does not answer. `push-runs [STAGE]` is `dvc push --run-cache` with the outputs of all runs.
     """
     command = COMMANDS.get(arguments[0])
     if not command:
@@ -56,13 +56,16 @@ def pull_run(name: str) -> None:
         logger.warning("%s is not taken from the remote: %s", name, " ".join(str(error).split()))
 
 
-def push_runs() -> None:
+def push_runs(*names: str) -> None:
     """Send what `dvc push --run-cache` sends, and the outputs of all other runs that are here.
 
     DVC sends the outputs of the current dvc.lock alone, and of these not the ones that Git tracks.
+
+    Args:
+        names: of stages, whose outputs of the current dvc.lock alone are sent; if none, of all.
     """
     with Repo() as repo:
-        repo.push()
+        repo.push(list(names) or None)
         with repo.lock:
             try:
                 runs = repo.stage_cache.push(None)

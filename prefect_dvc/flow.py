@@ -32,6 +32,7 @@ def repro(
     commit_to: str | None = None,
     experiment: str | None = None,
     when_changed: bool = False,
+    pools: dict[str, str] | None = None,
 ) -> State[Any]:
     """Run the stages of the current folder that are not up to date, as `dvc repro` would.
 
@@ -50,10 +51,11 @@ def repro(
         experiment: the name of a DVC experiment to save and push, likewise.
         when_changed: first bring what is new of the branch's upstream and where imports come from; run
             nothing if there is nothing new since the last such run that completed.
+        pools: work pools whose workers run these stages, by their names, such as `{"train": "gpu"}`.
     """
     log = get_run_logger().info
     workspace = Workspace(Path.cwd(), tell=log)
-    how = tasks.How(force=force, time_limit=time_limit)
+    how = tasks.How(force=force, time_limit=time_limit, pools=pools or {})
     to = Destination(commit_to, experiment)
     try:
         with workspace.lock(log):

@@ -5,6 +5,7 @@ output that was made or restored, as docs.prefect.io/v3/api-ref/events/artifact-
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -90,6 +91,18 @@ def lineage(project: Project, target: str) -> list[Made]:
     if not any(found[0].outputs.values()):
         raise ProjectError(f"stage {found[0].stage} has not made {target} yet")
     return with_runs(project, found)
+
+
+def inputs_of(project: Project, stage: Stage) -> list[str]:
+    """What of its inputs other stages or `.dvc` files have, as paths from the current folder."""
+
+    def find(repo: Any) -> list[str]:
+        (found,) = repo.stage.collect(stage.name)
+        deps = [Path(dep.fs_path) for dep in found.deps if dep.is_in_repo]
+        outs = [out for out in repo.index.outs if any(_overlap(dep, Path(out.fs_path)) for dep in deps)]
+        return [os.path.relpath(out.fs_path) for out in outs if out.use_cache]
+
+    return project.ask(find)
 
 
 def with_runs(project: Project, found: Sequence[Made]) -> list[Made]:

@@ -17,6 +17,8 @@ class StageOptions(BaseModel, extra="forbid"):
     """Seconds before each."""
     time_limit: Annotated[float, Field(gt=0)] | None = None
     """Seconds of its command."""
+    pool: str | None = None
+    """The work pool whose worker runs it, on another machine; see `pools.py`."""
     resources: dict[str, Annotated[float, Field(ge=0)]] = {}
     """How much it takes, while it works, of what a run has limits for, such as `cpus`, `memory` or `gpu`."""
 

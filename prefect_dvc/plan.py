@@ -93,10 +93,10 @@ def _one(repo: Any, stage: Stage, upstream: Mapping[str, Prospect]) -> Planned:
         return Planned(stage.name, Prospect.DEPENDS if others else Prospect.STAY, others)
     if others:
         return Planned(stage.name, Prospect.RUN, own + (() if own[0].kind == "never" else others))
-    return Planned(stage.name, Prospect.RESTORE if _is_cached(found) else Prospect.RUN, own)
+    return Planned(stage.name, Prospect.RESTORE if is_cached(found) else Prospect.RUN, own)
 
 
-def _is_cached(found: Any) -> bool:
+def is_cached(found: Any) -> bool:
     """Whether DVC's run cache has a run with these inputs, whose outputs are here."""
     # In this object alone. DVC would take outputs that it knows for those of these inputs.
     found.save_deps()

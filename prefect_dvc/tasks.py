@@ -4,8 +4,8 @@ They return states instead of raising: a traceback of these files tells nobody w
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -33,6 +33,8 @@ class How:
     """Whether those that are up to date run, too."""
     time_limit: float | None = None
     """Seconds for the command of a stage that has no limit of its own."""
+    pools: Mapping[str, str] = field(default_factory=dict)
+    """Work pools by the names of stages, before those that `dvc.yaml` names."""
     publish: Publish = artifacts.publish
     advice: str = "`prefect-dvc restore` puts the outputs of before back"
     """Told where a failed stage leaves others than dvc.lock says."""
@@ -76,7 +78,16 @@ def _attempt(
 ) -> StageResult:
     started = time.monotonic()
     limit = options.time_limit or how.time_limit
+    pool = how.pools.get(stage.name) or how.pools.get(stage.name.partition("@")[0]) or options.pool
     try:
+        if pool and how.force:
+            raise ProjectError(
+                f"pool {pool} runs nothing by force: what comes back is a run with the same inputs"
+            )
+        if pool and not stage.is_source:
+            from prefect_dvc.pools import run_on_pool  # needs this module
+
+            return run_on_pool(pool, workspace, stage, log, time_limit=limit)
         return workspace.run(stage, log, force=how.force, time_limit=limit)
     except ProjectError as error:
         seconds = time.monotonic() - started

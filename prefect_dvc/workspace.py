@@ -73,7 +73,7 @@ class Workspace:
             return StageResult(stage.name, Outcome.UP_TO_DATE, time.monotonic() - started)
         pulled = self.pull and not force
         if pulled:
-            self._pull_run(stage, log, time_limit)
+            self.pull_run(stage, log, time_limit)
         # It waits for DVC's lock, also to note what it has made while another stage does so.
         command = [
             "--wait-for-lock",
@@ -90,8 +90,8 @@ class Workspace:
             result = replace(result, outcome=Outcome.RESTORED)
         return result
 
-    def _pull_run(self, stage: Stage, log: Log, time_limit: float | None) -> None:
-        # Logged where it fails, be it at its time limit: then the stage runs.
+    def pull_run(self, stage: Stage, log: Log, time_limit: float | None = None) -> None:
+        """Bring a run of this stage with the same inputs from the remote into the cache, or say why not."""
         command = ["pull-run", stage.name]
         result = self.dvc(command, log, stage=f"{stage.name} from the remote", time_limit=time_limit)
         if result.outcome is Outcome.FAILED:
@@ -190,6 +190,11 @@ class Workspace:
             lane.stop()
         for lane in idle:
             lane.close()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether all is stopped here."""
+        return self._stopped.is_set()
 
     def sleep(self, seconds: float) -> None:
         """Wait, until all is stopped at the longest."""
