@@ -100,9 +100,10 @@ def test_a_stage_runs_on_another_machine_and_one_that_dies_is_found_dead(
     first = machines.start("one")
 
     def kill() -> None:
-        while not machines.ran.exists():
-            time.sleep(0.1)
-        time.sleep(7)  # it has shown that it is alive
+        with get_client(sync_client=True) as client:
+            # It has begun, and has shown that it is alive.
+            while not (machines.ran.exists() and any(ALIVE in r.labels for r in client.read_flow_runs())):
+                time.sleep(0.1)
         for process in [*psutil.Process(first.pid).children(recursive=True), psutil.Process(first.pid)]:
             process.kill()
 
@@ -115,6 +116,7 @@ def test_a_stage_runs_on_another_machine_and_one_that_dies_is_found_dead(
     ]
     assert ended == {"prepare": "up to date", "train": "failed", "count": "skipped"}
     machines.go.touch()
+    monkeypatch.setattr(pools, "SILENCE", 600.0)
     machines.start("two")
     state, ended = run()
     assert state.is_completed(), state.message
