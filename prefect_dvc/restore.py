@@ -7,6 +7,7 @@ brings back those that Git tracks, too, such as metrics, of which DVC's run cach
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from prefect_dvc.cache import discard_out
 from prefect_dvc.locking import BusyError
 from prefect_dvc.project import Project, ProjectError, Stage
 
@@ -77,7 +78,7 @@ def _restore(repo: Any) -> Restored:
             # A link into the cache is nothing to commit.
             repo.cache.local.cache_types = links if out.use_cache else ["copy"]
             out.use_cache = True
-            if out.changed_cache():
+            if discard_out(out) or out.changed_cache():
                 restored.missing.append(str(out))
             else:
                 out.checkout(force=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from prefect_dvc import leftovers, locking, shell
+from prefect_dvc.cache import discard_damaged
 from prefect_dvc.lane import Lane, Limit, Settings, lane_environment
 from prefect_dvc.project import BUSY_SECONDS, Project, ProjectError, Stage
 from prefect_dvc.transcript import Log, Outcome, StageResult, Transcript
@@ -72,7 +73,21 @@ class Workspace:
         if not force and not self.project.stale([stage.name]):
             return StageResult(stage.name, Outcome.UP_TO_DATE, time.monotonic() - started)
         pulled = self.pull and not force
-        if pulled:
+        # What is damaged in the cache may come from the remote; what is damaged there, from a run.
+        for pull in (pulled, pulled, False):
+            result = self._repro(stage, log, force=force, pull=pull, time_limit=time_limit)
+            if result.outcome is not Outcome.RESTORED:
+                break
+            damaged = discard_damaged(self.project, stage)
+            if not damaged:
+                break
+            log(f"damaged in DVC's cache, removed there, and made again: {', '.join(damaged)}")
+        return result
+
+    def _repro(
+        self, stage: Stage, log: Log, *, force: bool, pull: bool, time_limit: float | None
+    ) -> StageResult:
+        if pull:
             self.pull_run(stage, log, time_limit)
         # It waits for DVC's lock, also to note what it has made while another stage does so.
         command = [
@@ -86,7 +101,7 @@ class Workspace:
         assert stage.lock_file is not None
         with self._lock_files.kept(stage.lock_file, partial(_while_locked, self.project)):
             result = self.dvc(command, log, stage=stage.name, time_limit=time_limit)
-        if pulled and result.outcome is Outcome.UP_TO_DATE:  # by now
+        if pull and result.outcome is Outcome.UP_TO_DATE:  # by now
             result = replace(result, outcome=Outcome.RESTORED)
         return result
 
