@@ -105,6 +105,10 @@ def pipeline(
                 return state
     except (RequestError, ProjectError, ParameterError) as error:
         return Failed(message=f"error: {error}")
+    except OSError as error:
+        if not error.filename:  # of the network: the traceback tells more
+            raise
+        return Failed(message=f"error: {error.filename}: {error.strerror}")
 
 
 def _run_all(

@@ -156,7 +156,7 @@ class Workspace:
         """
         root = self._checked_root()
         ahead = _ahead.pop(self.folder, None)
-        with ahead.file if ahead else self.take(root, log) as file:
+        with ahead.file if ahead else self._taken(root, log) as file:
             leftovers.mend(root, log)
             if self.containers:
                 self.containers.remove_left(str(self.folder))
@@ -189,7 +189,7 @@ class Workspace:
             BusyError: another is at work.
             ProjectError: this folder is in no DVC repository.
         """
-        return self.take(self._checked_root(), None)
+        return self._taken(self._checked_root(), None)
 
     def mend(self, log: Log) -> None:
         """Mend what a killed run has left, unless somebody is at work, who has done so."""
@@ -215,11 +215,20 @@ class Workspace:
         """Wait, until all is stopped at the longest."""
         self._stopped.wait(seconds)
 
+    def _taken(self, root: Path, tell: Log | None) -> IO[str]:
+        try:
+            return self.take(root, tell)
+        except OSError as error:
+            raise _closed(error) from error
+
     def _checked_root(self) -> Path:
         # Where this is not the place for it, nothing may be made: DVC takes any `.dvc` for a repository.
-        if self.check_folder:
-            self.check_folder(self.folder)
-        return self.project.root
+        try:
+            if self.check_folder:
+                self.check_folder(self.folder)
+            return self.project.root
+        except OSError as error:
+            raise _closed(error) from error
 
     def _watch(self, command: Sequence[str], transcript: Transcript, limit: Limit) -> int:
         lane = self._take_lane()
@@ -283,3 +292,7 @@ def _while_locked(project: Project, function: Callable[[], None]) -> None:
             function()
 
     project.ask(locked)
+
+
+def _closed(error: OSError) -> ProjectError:
+    return ProjectError(f"{error.filename}: {error.strerror}; a run writes into this repository")
