@@ -20,6 +20,7 @@ def main(values: Export) -> None:
     model = model_file.load(MODEL)
     made_from = json.dumps(model.parameters, sort_keys=True)
     metadata = {
+        "license": "Apache-2.0",
         "classes": json.dumps([str(digit) for digit in range(10)]),
         "mean": repr(model.mean),
         "std": repr(model.std),

@@ -78,4 +78,5 @@ def test_the_licence_of_this_project_is_one_everywhere() -> None:
     assert 'org.opencontainers.image.licenses="Apache-2.0"' in (ROOT / "Dockerfile").read_text()
     assert "\nlicense: Apache-2.0\n" in (ROOT / "CITATION.cff").read_text()
     assert "!LICENSE" in (ROOT / ".dockerignore").read_text().splitlines()
-    assert '"license": "Apache-2.0' in (ROOT / "stages/report.py").read_text()
+    for stage in ("export", "report"):  # of the ONNX file, and on the page
+        assert '"license": "Apache-2.0' in (ROOT / f"stages/{stage}.py").read_text()
