@@ -1,7 +1,7 @@
 # `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline plan restore report web runtimes verify-all robustness small-models image server deploy worker \
-  up down test test-quick bench sweep recipe-table fuzz release-tools audit sbom sign check-release retention licenses lock \
+  up down test test-quick test-versions bench sweep recipe-table fuzz release-tools audit sbom sign check-release retention licenses lock \
   format clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -121,6 +121,19 @@ CHECKS = ruff check . && ruff format --check . && mypy --strict
 test: setup ## Lint, format check, type check, tests
 	$(CHECKS)
 	pytest --numprocesses $(WORKERS) $(ARGS)
+
+# Each in an environment of its own, below .venv.
+test-versions: setup ## Test prefect_dvc with the oldest and the newest DVC and Prefect that it allows (from the registry)
+	for which in oldest newest; do \
+		at=.venv/$$which; \
+		$(PYTHON) -m venv $$at; \
+		rm -rf $$at/package; cp -r prefect_dvc $$at/package; \
+		$$at/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pytest pytest-xdist 'setuptools>=77' \
+			$$at/package --constraint prefect_dvc/tests/$$which.txt; \
+		$$at/bin/python -m pip freeze | grep -E '^(dvc|prefect)=='; \
+		PATH=$(CURDIR)/$$at/bin:$$PATH PYTHONPATH=$(CURDIR) $$at/bin/python -m pytest -c /dev/null --rootdir . \
+			--import-mode importlib --numprocesses $(WORKERS) prefect_dvc/tests $(ARGS) || exit; \
+	done
 
 # Which these are: tests/costly.py and tests/durations.py
 test-quick: setup ## The same without what takes long: no server, container, browser, or run of the project

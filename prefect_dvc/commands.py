@@ -1,6 +1,5 @@
 """DVC's run cache with a remote: what DVC's command line does not do, as commands next to its own."""
 
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -9,9 +8,10 @@ from dvc.cli import main as dvc_main  # type: ignore[import-untyped]
 from dvc.exceptions import CollectCacheError, UploadError  # type: ignore[import-untyped]
 from dvc.lock import LockError  # type: ignore[import-untyped]
 from dvc.log import logger as dvc_logger  # type: ignore[import-untyped]
-from dvc.logger import set_loggers_level  # type: ignore[import-untyped]
 from dvc.repo import Repo  # type: ignore[import-untyped]
 from dvc.stage.cache import RunCacheNotFoundError, RunCacheNotSupported  # type: ignore[import-untyped]
+
+from prefect_dvc.project import quietly
 
 logger = dvc_logger.getChild(__name__)
 
@@ -44,7 +44,7 @@ def pull_run(name: str) -> None:
     """
     try:
         # DVC's own words would say that the stage is restored, which `dvc repro` says again.
-        with Repo() as repo, repo.lock, set_loggers_level(logging.WARNING):
+        with Repo() as repo, repo.lock, quietly():
             for stage in repo.stage.collect(name):
                 repo.stage_cache.restore(stage, pull=True)
     except RunCacheNotFoundError as error:

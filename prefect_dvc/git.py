@@ -1,6 +1,7 @@
 """Git, by its own command line."""
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +32,11 @@ def git(folder: Path, *arguments: str, environment: Mapping[str, str] | None = N
         said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
         raise GitError(f"git {arguments[0]}: {said[-1]}")
     return done.stdout.rstrip("\n")
+
+
+def without_password(address: str) -> str:
+    """The address of a repository, to be shown: a name and a password in it are left out."""
+    return re.sub(r"^(https?://)[^/]*@", r"\1", address)
 
 
 def commit(folder: Path) -> str | None:

@@ -1,16 +1,14 @@
 """What a run would do, and why, without running anything."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from dvc.logger import set_loggers_level  # type: ignore[import-untyped]
 from dvc.stage.cache import RunCacheNotFoundError  # type: ignore[import-untyped]
 
-from prefect_dvc.project import Project, Stage
+from prefect_dvc.project import Project, Stage, quietly
 
 MISSING = "missing"
 
@@ -102,7 +100,7 @@ def is_cached(found: Any) -> bool:
     found.save_deps()
     for out in found.outs:
         out.clear()
-    with suppress(RunCacheNotFoundError), set_loggers_level(logging.WARNING):
+    with suppress(RunCacheNotFoundError), quietly():
         found.repo.stage_cache.restore(found, dry=True)
         return True
     return False

@@ -4,7 +4,6 @@ Git moves the files of this workspace (a commit on no branch, in `refs/prefect-d
 stage works), DVC's remote the data, Prefect the work. What the stage made comes back by DVC's run cache.
 """
 
-import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from prefect_dvc.elsewhere import ALIVE
 from prefect_dvc.elsewhere import stage as elsewhere
-from prefect_dvc.git import GitError, commit, git
+from prefect_dvc.git import GitError, commit, git, without_password
 from prefect_dvc.plan import is_cached
 from prefect_dvc.project import Project, ProjectError, Stage
 from prefect_dvc.transcript import Log, Outcome, StageResult
@@ -105,8 +104,11 @@ def _snapshot(project: Project) -> Iterator[dict[str, str]]:
         git(top, "push", "--quiet", REMOTE, f"{made}:{ref}")
         try:
             # Parameters of a run are there for all to see: workers have passwords of their own.
-            public = re.sub("^(https?://)[^/@]*@", r"\1", address)
-            yield {"repository": public, "ref": ref, "folder": str(project.folder.relative_to(top))}
+            yield {
+                "repository": without_password(address),
+                "ref": ref,
+                "folder": str(project.folder.relative_to(top)),
+            }
         finally:
             git(top, "push", "--quiet", REMOTE, f":{ref}")
     except GitError as error:

@@ -3,13 +3,15 @@
 DVC is not safe in several threads, so whatever of it is used in this process goes through `Project.ask`.
 """
 
+import logging
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -206,6 +208,18 @@ class Project:
             tuple(path for path, out in outs if out.plot or path.suffix.lower() in PICTURES),
             tuple(path for path, _ in outs),
         )
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """DVC says nothing but warnings."""
+    logger = logging.getLogger("dvc")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 _one_at_a_time = threading.RLock()

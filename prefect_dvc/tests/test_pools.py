@@ -17,6 +17,7 @@ from prefect import get_client
 from prefect_dvc import pools, repro
 from prefect_dvc.artifacts import read
 from prefect_dvc.elsewhere import ALIVE
+from prefect_dvc.git import without_password
 
 PIPELINE = """
 stages:
@@ -77,6 +78,19 @@ def machines(make: Any, server: dict[str, str], tmp_path: Path) -> Iterator[Mach
     for worker in machines.workers:
         worker.send_signal(signal.SIGINT)
         worker.wait()
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://somebody:secret@example.com/a/b.git", "https://example.com/a/b.git"),
+        ("https://to@ken@example.com/a@b", "https://example.com/a@b"),
+        ("git@example.com:a/b.git", "git@example.com:a/b.git"),
+        ("/srv/git/b", "/srv/git/b"),
+    ],
+)
+def test_no_password_goes_to_the_server(address: str, shown: str) -> None:
+    assert without_password(address) == shown
 
 
 def run() -> tuple[Any, dict[str, str]]:
