@@ -14,8 +14,19 @@ export function load() {
   return session;
 }
 
+let model;
+
+/** The bytes of model.onnx, which are fetched once. */
+export function modelBytes() {
+  model ??= bytes("model.onnx").catch((error) => {
+    model = undefined; // to be tried again
+    throw error;
+  });
+  return model;
+}
+
 async function start() {
-  const [runtime, model] = await Promise.all([bytes("ort.wasm.gz"), bytes("model.onnx")]);
+  const [runtime, model] = await Promise.all([bytes("ort.wasm.gz"), modelBytes()]);
   ort.env.wasm.numThreads = 1; // more need headers that a plain web server does not send
   ort.env.wasm.wasmBinary = runtime;
   return ort.InferenceSession.create(model, { executionProviders: ["wasm"] });

@@ -1,6 +1,7 @@
 // Ties the page together: the drawing and its answer, then the report beside it.
 import { json } from "./files.js";
 import { classify, load } from "./classifier.js";
+import { tellCertainty } from "./certainty.js";
 import { Drawing } from "./drawing.js";
 import { paint } from "./images.js";
 import { Pad } from "./pad.js";
@@ -40,7 +41,9 @@ async function answerAll() {
     find("#clear").disabled = drawing.isBlank;
     find("#source").textContent = drawing.base?.title ?? "";
     try {
-      answer(image && (await classify(image)));
+      const logProbabilities = image && (await classify(image));
+      answer(logProbabilities);
+      tellCertainty(find("#certainty"), image, logProbabilities);
     } catch (error) {
       fail(error);
     }

@@ -1,0 +1,57 @@
+// Says of a drawing whether its digit is proven, and how much change it is proven to bear.
+import { modelBytes } from "./classifier.js";
+
+let worker;
+let asked = 0;
+let told = () => {};
+
+/** The proofs are made beside the page, which goes on drawing. */
+function start(line) {
+  worker = new Worker(new URL("./certainty-worker.js", import.meta.url), { type: "module" });
+  worker.addEventListener("message", ({ data }) => data.number === asked && told(data));
+  worker.addEventListener("error", (event) => {
+    write(line, "Nothing is proven of this drawing:", event.message);
+    line.hidden = false;
+  });
+  const isTold = () => {}; // by the network itself, which cannot load then either
+  modelBytes().then((model) => worker.postMessage({ model }), isTold);
+}
+
+/** Tell of an image of 784 grey values and its ten log-probabilities, or hide the line where they are null. */
+export function tellCertainty(line, image, logProbabilities) {
+  if (!worker) start(line);
+  asked++;
+  if (!image) {
+    line.hidden = true;
+    return;
+  }
+  const answer = logProbabilities.indexOf(Math.max(...logProbabilities));
+  told = ({ found, radius }) => {
+    line.hidden = !found;
+    if (found) write(line, ...(radius === undefined ? words(found, answer) : [, , ofRadius(radius)]));
+  };
+  worker.postMessage({ number: asked, image });
+}
+
+function write(line, ...parts) {
+  [...line.children].forEach((child, place) => {
+    if (parts[place] !== undefined) child.textContent = parts[place];
+  });
+}
+
+function words({ digit, rival, margin, bound }, answer) {
+  const numbers =
+    `its log-probability leads that of ${rival} by ${short(margin)}, ` +
+    `and rounding can change that by ${short(bound)} at most.`;
+  if (margin <= bound) return ["Not proven:", `another runtime may read another digit than ${digit}; ${numbers}`, ""];
+  if (digit !== answer) return ["Wrong:", `every float32 runtime must read a ${digit}; this browser does not.`, ""];
+  return ["Proven:", `every float32 runtime reads a ${digit} here; ${numbers}`, ""];
+}
+
+function ofRadius({ safe, largest }) {
+  if (!safe) return "Of changed pixels nothing is proven.";
+  const most = safe === largest ? `${safe} grey values of 255, or more` : `${safe} of 255 grey values`;
+  return `The digit stays the same if each pixel changes by up to ${most}.`;
+}
+
+const short = (value) => value.toPrecision(2).replace(/e.*/, (power) => ` · 10^${Number(power.slice(1))}`);

@@ -1,0 +1,67 @@
+// The numbers of the network out of model.onnx, where it is a chain of Gemm and Relu: what proofs need.
+
+const text = (bytes) => new TextDecoder().decode(bytes);
+
+/** The fields of a protobuf message: [number, value], a value being a number or bytes. */
+function* fields(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let place = 0;
+  const varint = () => {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = bytes[place++];
+      value += (byte & 127) * scale;
+      if (byte < 128) return value;
+    }
+  };
+  while (place < bytes.length) {
+    const key = varint();
+    const kind = key % 8;
+    let value;
+    if (kind === 0) value = varint();
+    else if (kind === 2) {
+      const length = varint();
+      value = bytes.subarray(place, (place += length));
+    } else if (kind === 5) {
+      value = view.getFloat32(place, true);
+      place += 4;
+    } else throw new Error(`model.onnx has a field of the kind ${kind}`);
+    yield [(key - kind) / 8, value];
+  }
+}
+
+const all = (message, number) => [...fields(message)].filter(([n]) => n === number).map(([, value]) => value);
+
+/** A float32 tensor's name and numbers; null for one of another type. */
+function tensor(message) {
+  const [[kind], [name], [raw]] = [2, 8, 9].map((number) => all(message, number));
+  if (kind !== 1 || !raw) return [text(name), null];
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  return [text(name), Float64Array.from({ length: raw.length / 4 }, (_, i) => view.getFloat32(4 * i, true))];
+}
+
+function node(message) {
+  const number = (attribute) => [...fields(attribute)].find(([n]) => n === 2 || n === 3)?.[1];
+  const attributes = all(message, 5).map((attribute) => [text(all(attribute, 1)[0]), number(attribute)]);
+  const [kind] = all(message, 4).map(text);
+  return { kind, inputs: all(message, 1).map(text), attributes: Object.fromEntries(attributes) };
+}
+
+/** { mean, std, layers: [{ weight, sizes, bias, rows, columns, largest }] }; null where it is another kind of network. */
+export function read(model) {
+  const [graph] = all(model, 7);
+  const held = Object.fromEntries(all(graph, 5).map(tensor));
+  const nodes = all(graph, 1).map(node).filter(({ kind }) => kind !== "Reshape" && kind !== "Flatten");
+  if (!/^Cast Div Sub Div (Gemm Relu )*Gemm LogSoftmax$/.test(nodes.map(({ kind }) => kind).join(" "))) return null;
+  const [scale, mean, std] = nodes.slice(1, 4).map(({ inputs }) => held[inputs[1]][0]);
+  const layers = nodes.filter(({ kind }) => kind === "Gemm").map(({ inputs, attributes }) => {
+    const { alpha = 1, beta = 1, transA = 0, transB = 0 } = attributes;
+    const weight = held[inputs[1]];
+    if (alpha !== 1 || beta !== 1 || transA || !transB) return null;
+    const rows = inputs[2] ? held[inputs[2]].length : 10;
+    const bias = inputs[2] ? held[inputs[2]] : new Float64Array(rows);
+    const largest = [...weight, ...bias].reduce((most, value) => Math.max(most, Math.abs(value)), 1);
+    return { weight, sizes: weight.map(Math.abs), bias, rows, columns: weight.length / rows, largest };
+  });
+  return scale === 255 && layers.every(Boolean) ? { mean, std, layers } : null;
+}
