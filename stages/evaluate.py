@@ -1,4 +1,4 @@
-"""Evaluate the model on the test set: metrics, per-class table, confusion matrix, worst mistakes."""
+"""Evaluate the model on the test set: metrics, calibration, per-class table, confusion matrix, mistakes."""
 
 import csv
 import json
@@ -6,17 +6,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from digits.calibration import calibration_file, conformal
+from digits.calibration.calibration_file import Calibration
 from digits.common.files import replacing
 from digits.common.stage import run
 from digits.evaluation import pictures
 from digits.evaluation.metrics import Evaluation, check_accuracy
+from digits.evaluation.reliability import Reliability
 from digits.evaluation.sections import Evaluate
 from digits.networks import devices, model_file
+from digits.networks.familiarity import greys
 from digits.networks.inference import log_probabilities
 
 MODEL = Path("models/model.safetensors")
+CALIBRATION = Path("models/calibration.safetensors")
 TEST = Path("data/normalized/test.safetensors")
 REPORTS = Path("reports")
 
@@ -33,24 +39,31 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 def main(values: Evaluate) -> None:
     devices.make_deterministic(threads=1)
     test = load_file(TEST)
-    output = log_probabilities(model_file.load(MODEL).net, test["images"], values.batch_size)
-    result = Evaluation(output.numpy(), test["labels"].numpy())
+    model, calibration = model_file.load(MODEL), calibration_file.load(CALIBRATION)
+    labels = test["labels"].numpy()
+    output = log_probabilities(model.net, test["images"], values.batch_size)
+    calibrated = log_probabilities(calibration.apply(model).net, test["images"], values.batch_size).numpy()
+    result = Evaluation(output.numpy(), labels)
     with replacing(REPORTS / "metrics.json") as temporary:
         temporary.write_text(json.dumps(result.metrics, indent=2) + "\n")
+    before, after = Reliability(output.numpy(), labels), Reliability(calibrated, labels)
+    scaled = greys(test["images"], model.mean, model.std).split(values.batch_size)
+    familiar = np.concatenate([calibration.familiarity(part).numpy() for part in scaled])
+    report_calibration(before, after, familiar, calibration)
     write_csv(REPORTS / "classes.csv", result.classes)
-    pairs = zip(result.labels.tolist(), result.predictions.tolist(), strict=True)
+    pairs = zip(labels.tolist(), result.predictions.tolist(), strict=True)
     write_csv(REPORTS / "predictions.csv", [{"actual": a, "predicted": p} for a, p in pairs])
-    title = f"{result.accuracy:.2%} of {len(result.labels):,} test images are right"
+    title = f"{result.accuracy:.2%} of {len(labels):,} test images are right"
     with replacing(REPORTS / "confusion_matrix.png") as temporary:
         pictures.confusion(result.confusion, title, temporary)
     worst = result.mistakes[: values.mistakes]
     predicted = result.predictions[worst]
-    sure = np.exp(result.log_probabilities[worst, predicted])
+    sure = np.exp(calibrated[worst, predicted])
     images = test["images"].numpy()[worst, 0]
     with replacing(REPORTS / "mistakes.png") as temporary:
         pictures.mistakes(
             images,
-            result.labels[worst].tolist(),
+            labels[worst].tolist(),
             predicted.tolist(),
             sure.tolist(),
             len(result.mistakes),
@@ -58,6 +71,47 @@ def main(values: Evaluate) -> None:
         )
     print(f"test accuracy {result.accuracy:.4f}, loss {result.loss:.4f}, {len(result.mistakes):,} mistakes")
     check_accuracy(result.accuracy, values.min_accuracy)
+
+
+def report_calibration(
+    before: Reliability, after: Reliability, familiar: NDArray[np.float32], calibration: Calibration
+) -> None:
+    """Write what the probabilities, the refusals and the sets of digits are worth on the test images."""
+    facts, rows = calibration.facts, np.arange(len(after.labels))
+    sets = conformal.sets(after.log_probabilities, facts.set_threshold)
+    changed = before.log_probabilities.argmax(axis=1) != after.log_probabilities.argmax(axis=1)
+    refused = float((familiar < facts.familiarity_threshold).mean())
+    coverage, size = float(sets[rows, after.labels].mean()), float(sets.sum(axis=1).mean())
+    found = {
+        "temperature": facts.temperature,
+        "calibration_images": facts.calibration_images,
+        "before": before.figures,
+        "after": after.figures,
+        "digits_changed": int(changed.sum()),
+        "refused": refused,
+        "sets": {
+            "coverage": coverage,
+            "mean_size": size,
+            "of_one_digit": float((sets.sum(axis=1) == 1).mean()),
+        },
+    }
+    with replacing(REPORTS / "calibration.json") as temporary:
+        temporary.write_text(json.dumps(found, indent=2) + "\n")
+    both = zip(after.bins, before.bins, strict=True)
+    write_csv(
+        REPORTS / "reliability.csv",
+        [
+            {**mine, "confidence_before": other["confidence"], "accuracy_before": other["accuracy"]}
+            for mine, other in both
+        ],
+    )
+    with replacing(REPORTS / "reliability.png") as temporary:
+        pictures.reliability({"as trained": before.bins, "calibrated": after.bins}, temporary)
+    was, is_now = (each.figures["expected_calibration_error"] for each in (before, after))
+    print(
+        f"expected calibration error {is_now:.4f}, as trained {was:.4f}; {refused:.2%} refused as unlike a "
+        f"digit; {coverage:.2%} of the sets have the right digit, with {size:.2f} digits on average"
+    )
 
 
 if __name__ == "__main__":

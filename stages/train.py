@@ -2,29 +2,25 @@
 
 import csv
 import dataclasses
-import json
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
-from digits.common.errors import DigitsError
-from digits.common.files import code_sha256, replacing, sha256
+from digits.common.files import replacing, sha256
 from digits.common.stage import run
 from digits.networks import devices, model_file
 from digits.training import distributed
+from digits.training.inputs import identity, read_examples, read_teacher
 from digits.training.loop import Checkpoint, Examples, train
 from digits.training.sections import NO_TEACHER, TrainingValues
 from digits.training.state import Interval
-from digits.training.streaming import Stream, require_room
+from digits.training.streaming import Stream
 
 NORMALIZED = Path("data/normalized")
-TRAIN = NORMALIZED / "train.safetensors"
+TRAIN, VALIDATION = NORMALIZED / "train.safetensors", NORMALIZED / "validation.safetensors"
 MODEL = Path("models/model.safetensors")
 TRAINING = Path("reports/training.csv")
 CHECKPOINT = Path("models/.training.part")
@@ -41,46 +37,11 @@ def write_history(rows: list[Interval], path: Path) -> None:
             writer.writerow(f"{value:.6g}" if isinstance(value, float) else value for value in values)
 
 
-def read_examples(name: str, device: torch.device) -> tuple[Examples, float, float]:
-    path = NORMALIZED / f"{name}.safetensors"
-    require_room(path, device)
-    tensors = load_file(path, device=str(device))
-    return Examples(tensors["images"], tensors["labels"]), tensors["mean"].item(), tensors["std"].item()
-
-
 def read_training(stream: bool, device: torch.device) -> tuple[Examples | Stream, float, float]:
     if not stream:
-        return read_examples("train", device)
+        return read_examples(TRAIN, device)
     images = Stream(TRAIN, device)
     return images, images.tensors.mean, images.tensors.std
-
-
-def read_teacher(name: str, mean: float, std: float, device: torch.device) -> torch.nn.Module:
-    """Raises DigitsError where there is no such model, or one that takes other images."""
-    path = TEACHERS / name
-    if not path.exists():
-        raise DigitsError(f"train.teacher is {name!r}, but there is no {path}; copy a trained {MODEL} to it")
-    teacher = model_file.load(path)
-    if (teacher.mean, teacher.std) != (mean, std):
-        raise DigitsError(
-            f"{path} takes images normalized with mean {teacher.mean} and std {teacher.std}, but "
-            f"params.yaml has {mean} and {std}; train the teacher with these"
-        )
-    return teacher.net.to(device)
-
-
-def identity(
-    made_from: dict[str, Any], code: Sequence[Path], data_sha256: str, device: torch.device, processes: int
-) -> dict[str, str]:
-    """Everything that decides where a training ends."""
-    return {
-        "parameters": json.dumps(made_from),
-        "data_sha256": data_sha256,
-        "code_sha256": code_sha256([*code, Path(__file__)], Path(__file__).parents[1]),
-        "torch": torch.__version__,
-        "device": device.type,
-        "processes": str(processes),
-    }
 
 
 def main(parameters: TrainingValues) -> None:
@@ -90,15 +51,19 @@ def main(parameters: TrainingValues) -> None:
     devices.make_deterministic(parameters.train.threads)
     devices.warn_of_threads(parameters.train.threads)
     training, mean, std = read_training(parameters.train.stream, device)
-    validation, _, _ = read_examples("validation", device)
+    validation, _, _ = read_examples(VALIDATION, device)
     parameters.require_validation(len(validation))
     kept_aside = validation if len(validation) else None
     made_from, teacher = parameters.origin, None
     if (name := parameters.train.teacher) != NO_TEACHER:
-        teacher = read_teacher(name, mean, std, device)
+        teacher = read_teacher(TEACHERS / name, mean, std, device)
         made_from["distillation"]["teacher_sha256"] = sha256(TEACHERS / name)
     this_one = partial(
-        identity, made_from, parameters.code, device=device, processes=ranks.size if ranks else 1
+        identity,
+        made_from,
+        [*parameters.code, Path(__file__)],
+        device=device,
+        processes=ranks.size if ranks else 1,
     )
     if ranks:
         ranks.require_same(this_one(f"{TRAIN.stat().st_size:,} bytes"))

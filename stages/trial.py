@@ -1,14 +1,18 @@
 """A trial of a sweep: what `normalize` and `train` do, in memory. Its numbers are theirs, to the bit."""
 
+from pathlib import Path
+
 import torch
 
 from digits.data.datasets import Dataset, normalize, split
 from digits.data.sections import Normalize
 from digits.networks import devices
+from digits.training.inputs import read_teacher
 from digits.training.loop import Examples, TrainingError, train
 from digits.training.sections import NO_TEACHER, TrainingValues
 from digits.training.state import best_epoch
-from stages.train import read_teacher
+
+TEACHERS = Path("teachers")
 
 
 def run(parameters: TrainingValues, values: Normalize, original: Dataset) -> dict[str, object]:
@@ -25,7 +29,7 @@ def run(parameters: TrainingValues, values: Normalize, original: Dataset) -> dic
     )
     teacher = None
     if parameters.train.teacher != NO_TEACHER:
-        teacher = read_teacher(parameters.train.teacher, values.mean, values.std, device)
+        teacher = read_teacher(TEACHERS / parameters.train.teacher, values.mean, values.std, device)
     try:
         _, history = train(parameters, training, validation, log=lambda _: None, teacher=teacher)
     except TrainingError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.calibration import calibration_file
 from digits.common import versions
 from digits.common.files import replacing
 from digits.common.stage import run
@@ -22,6 +23,7 @@ from digits.onnx.runtime import ORACLE, YARDSTICK, Model, find
 from digits.onnx.sections import Verify
 
 MODEL = Path("models/model.safetensors")
+CALIBRATION = Path("models/calibration.safetensors")
 ONNX = Path("models/model.onnx")
 PARITY = Path("reports/parity.json")
 PACKAGES = ("torch", "numpy", "safetensors", "onnx", "onnxruntime")
@@ -42,12 +44,14 @@ def certify(values: Verify, runtimes: Sequence[str], path: Path) -> None:
     devices.make_deterministic(threads=1)
     test = read_raw(Path("data/raw"), "t10k")
     images = test.images[:, None].copy()
-    model = Model(ONNX.read_bytes(), model_file.load(MODEL).classifier)
+    calibration = calibration_file.load(CALIBRATION)
+    model = Model(ONNX.read_bytes(), calibration.apply(model_file.load(MODEL)).classifier)
     export.check(export.read(model.onnx))
     ties = near_ties.search(model.classifier, images, values.near_ties)
     oracle, yardstick = find(ORACLE)(model, "default"), find(YARDSTICK)(model, "default")
     proven = bounds(model, images) if values.proven else None
-    reference = Reference(oracle, yardstick, images, test.labels, ties, proven)
+    threshold = calibration.facts.familiarity_threshold
+    reference = Reference(oracle, yardstick, images, test.labels, ties, proven, threshold)
     results: list[Comparison | Missing] = []
     for result in certificate.compare_all(runtimes, model, reference, values):
         results.append(result)

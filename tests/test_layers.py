@@ -15,6 +15,7 @@ ROOMS = [
     "networks",
     "training",
     *("models", "losses", "solvers", "schedules"),
+    "calibration",
     "evaluation",
     "onnx",
     "runtimes",

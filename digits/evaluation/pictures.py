@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, SymmetricalLogLocator
 from numpy.typing import NDArray
 
 INK, WRONG = "#1f2937", "#b91c1c"
@@ -92,6 +93,32 @@ def learning_curves(curves: Mapping[str, Sequence[Sequence[float]]], path: Path)
     axes.spines[["top", "right"]].set_visible(False)
     if curves:
         figure.legend(loc="outside right upper", frameon=False, title="mean after the last epoch")
+    _save(figure, path)
+
+
+def reliability(models: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
+    """Accuracy by confidence for the `Reliability.bins` of each name; below, how many images each has.
+
+    On the diagonal probabilities are what they say; below it a model is too sure.
+    """
+    figure = Figure(figsize=(6.4, 6.4), layout="constrained")
+    axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+    axes.plot([0, 1], [0, 1], ":", color=INK, lw=1, label="as it should be")
+    for number, (name, bins) in enumerate(models.items()):
+        filled = [row for row in bins if row["images"]]
+        x, y = ([row[key] for row in filled] for key in ("confidence", "accuracy"))
+        color, line = COLORS[number % len(COLORS)], LINES[(number + 1) % 2]
+        axes.plot(x, y, line, color=color, marker="o", markersize=4, label=name)
+        widths = np.array([row["up_to"] - row["above"] for row in bins]) / (len(models) + 0.5)
+        places = np.array([row["above"] for row in bins]) + (number + 0.75) * widths
+        counts.bar(places, [row["images"] for row in bins], widths, color=color)
+    axes.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.02))
+    counts.set(xlabel="probability of the most probable digit", ylabel="images", yscale="symlog")
+    counts.yaxis.set_major_locator(SymmetricalLogLocator(base=100, linthresh=1))
+    for each in (axes, counts):
+        each.grid(alpha=0.3)
+        each.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="upper left")
     _save(figure, path)
 
 

@@ -33,18 +33,20 @@ class TrainedModel(NamedTuple):
     """Every value that had a part in its making, by section of params.yaml."""
     data_sha256: str
     """Of the file of normalized training images."""
+    familiarity: nn.Module | None = None
+    """What a calibration adds; no part of the file."""
 
     @property
     def classifier(self) -> Classifier:
         """The network behind its normalization, in evaluation mode, for raw images."""
-        classifier = Classifier(self.net, self.mean, self.std)
+        classifier = Classifier(self.net, self.mean, self.std, self.familiarity)
         return classifier.eval()
 
 
 def save(model: TrainedModel, path: Path) -> None:
     """Write weights and origin; the same model gives the same bytes."""
     origin = model._asdict()
-    net = origin.pop("net")
+    net, _ = origin.pop("net"), origin.pop("familiarity")
     weights = {name: weight.detach().cpu().contiguous() for name, weight in net.state_dict().items()}
     # One entry only: safetensors does not keep the order of several.
     metadata = {"digits": json.dumps(origin, sort_keys=True)}
@@ -72,6 +74,8 @@ def load(path: Path) -> TrainedModel:
             raise ValueError("its weights are not those of the network that it describes")
         net = values.build()
         net.load_state_dict(weights)
+        if "familiarity" in origin:
+            raise ValueError("it states a familiarity")
         trained = TrainedModel(net.eval(), **origin)
         if not all(isinstance(value, float) and isfinite(value) for value in (trained.mean, trained.std)):
             raise ValueError(f"mean is {trained.mean!r} and std {trained.std!r}; both must be numbers")

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from digits.onnx.answers import Familiar, ParityError
 from digits.onnx.figures import short
-from digits.onnx.parity import Comparison, Expected, ParityError, Reference
+from digits.onnx.parity import Comparison, Expected, Reference
 from digits.onnx.runtime import (
     Model,
     NoDeviceError,
@@ -47,6 +48,10 @@ EXPLANATION = [
     "part_of_bound: the largest error of a difference as a part of its bound; a configuration fails above 1,",
     "for it does not compute in IEEE float32. deviation: then, in a copy of the graph that puts out what",
     "each layer answers, the first number outside of its bound.",
+    "familiarity: of the second output. torch_float32_error: as above; familiarity_difference,",
+    "familiarity_ratio: the runtime's error, and as a multiple of PyTorch's, held to the same tolerance.",
+    "refused: test images below `threshold`; refusal_flips: images that the runtime alone refuses, or alone",
+    "does not. It fails where one of them is further from the threshold than the allowed error.",
     "missing: runtimes that were chosen and are not here; `passed` says nothing of them. They fail the",
     "stage, unless it is the hardware that is not here (`no_device`).",
 ]
@@ -118,6 +123,7 @@ def certificate(
         "smallest_margin": short(test.margins.min()),
         "largest_harmless_error": short(test.margins.min() / 2),
         "bound": bound,
+        "familiarity": _familiarity(reference.familiar) if reference.familiar else None,
         "near_ties": _near_ties(reference, reference.near_ties, tolerance) if reference.near_ties else None,
         "configurations": [asdict(c) for c in comparisons],
         "missing": [asdict(result) for result in results if isinstance(result, Missing)],
@@ -133,6 +139,14 @@ def _near_ties(reference: Reference, ties: Expected, tolerance: float) -> dict[s
         "explained_margin": short(2 * tolerance * max(reference.test.error, ties.error)),
         "torch_float32_error": short(ties.error),
         "torch_float32_flips": ties.torch_flips,
+    }
+
+
+def _familiarity(familiar: Familiar) -> dict[str, Any]:
+    return {
+        "threshold": familiar.threshold,
+        "refused": int((familiar.oracle < familiar.threshold).sum()),
+        "torch_float32_error": short(familiar.error),
     }
 
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from digits.onnx import layers
 from digits.onnx.bound import OF_NORMALIZATION, Floats, forward, gamma
+from digits.onnx.contract import OUTPUT
 from digits.onnx.figures import short
+from digits.onnx.proven import leading_to
 from digits.onnx.runtime import Model, Runtime
 
 COMPARED = ("Gemm", "Conv", "Relu", "ReduceMean")
@@ -54,9 +56,9 @@ def first(runtime: type[Runtime], level: str, model: Model, images: NDArray[np.u
     Raises:
         RuntimeFailedError: the runtime does not take the copy, or does not say what its layers answer.
     """
-    graph = onnx.load_from_string(model.onnx).graph
-    normalization = [node for node in graph.node if node.op_type == "Div"][-1:]
-    nodes = normalization + [node for node in graph.node if node.op_type in COMPARED]
+    steps = leading_to(onnx.load_from_string(model.onnx).graph, OUTPUT)
+    normalization = [node for node in steps if node.op_type == "Div"][-1:]
+    nodes = normalization + [node for node in steps if node.op_type in COMPARED]
     names = [node.output[0] for node in nodes]
     loaded = runtime(Model(_put_out(model.onnx, names), model.classifier), level)
     try:

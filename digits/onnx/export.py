@@ -11,13 +11,21 @@ from google.protobuf.message import DecodeError
 
 from digits.common.errors import DigitsError
 from digits.networks.classifier import Classifier
+from digits.onnx.contract import FAMILIARITY, INPUT, OUTPUT
 
-INPUT, OUTPUT = "image", "log_probabilities"
 OLDEST_EXPORTED = 18
 """The oldest opset that PyTorch writes; ONNX's own converter makes older ones."""
 IR_OF_OLDER = 8
 # The exporter misses torchvision's operators, which nothing here uses.
 logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+
+
+EXPECTED: Mapping[str, tuple[int, list[str | int]]] = {
+    INPUT: (onnx.TensorProto.UINT8, ["batch", 1, 28, 28]),
+    OUTPUT: (onnx.TensorProto.FLOAT, ["batch", 10]),
+    FAMILIARITY: (onnx.TensorProto.FLOAT, ["batch"]),
+}
+"""Types and shapes."""
 
 
 class ExportError(DigitsError):
@@ -27,6 +35,7 @@ class ExportError(DigitsError):
 def to_onnx(classifier: Classifier, opset: int, metadata: Mapping[str, str]) -> onnx.ModelProto:
     """Export to ONNX: `image` uint8 [batch, 1, 28, 28] to `log_probabilities` float32 [batch, 10].
 
+    Where the classifier knows what is familiar, there is a second output, `familiarity` float32 [batch].
     The same classifier gives the same bytes on every export, wherever the sources lie.
 
     Raises:
@@ -36,10 +45,10 @@ def to_onnx(classifier: Classifier, opset: int, metadata: Mapping[str, str]) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own internals
         program = torch.onnx.export(
-            classifier.eval(),
+            (classifier if classifier.familiarity is None else _Both(classifier)).eval(),
             (example,),
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=[OUTPUT] if classifier.familiarity is None else [OUTPUT, FAMILIARITY],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             opset_version=max(opset, OLDEST_EXPORTED),
             dynamo=True,
@@ -53,6 +62,17 @@ def to_onnx(classifier: Classifier, opset: int, metadata: Mapping[str, str]) -> 
     onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
     check(model)
     return model
+
+
+class _Both(Classifier):
+    """A classifier that gives both of its outputs in one call."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__(classifier.net, 0.0, 1.0, classifier.familiarity)
+        self.mean, self.std = classifier.mean, classifier.std
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
+        return super().forward(image), self.familiar(image)
 
 
 def _older(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
@@ -101,15 +121,16 @@ def check(model: onnx.ModelProto) -> None:
 
 def _breaches(model: onnx.ModelProto) -> Iterator[str]:
     kinds = onnx.TensorProto
-    expected = (
-        (model.graph.input, INPUT, kinds.UINT8, ["batch", 1, 28, 28]),
-        (model.graph.output, OUTPUT, kinds.FLOAT, ["batch", 10]),
-    )
-    for values, name, kind, shape in expected:
-        if [value.name for value in values] != [name]:
-            yield f"expected {name!r} alone, found {[value.name for value in values]}"
+    first, *others = [value.name for value in model.graph.output] or [""]
+    if [value.name for value in model.graph.input] != [INPUT]:
+        yield f"expected {INPUT!r} alone, found {[value.name for value in model.graph.input]}"
+    if first != OUTPUT or others not in ([], [FAMILIARITY]):
+        yield f"expected {OUTPUT!r}, and {FAMILIARITY!r} or nothing, found {[first, *others]}"
+    values = {value.name: value for value in (*model.graph.input, *model.graph.output)}
+    for name, (kind, shape) in EXPECTED.items():
+        if name not in values:
             continue
-        tensor = values[0].type.tensor_type
+        tensor = values[name].type.tensor_type
         if tensor.elem_type != kind:
             known = dict(zip(kinds.DataType.values(), kinds.DataType.keys(), strict=True))
             found_kind = known.get(tensor.elem_type, f"of the unknown type {tensor.elem_type}")

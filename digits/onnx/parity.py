@@ -6,18 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.common.errors import DigitsError
 from digits.onnx import deviation
+from digits.onnx.answers import BATCH, Answers, Familiar, ParityError, answers_of
 from digits.onnx.figures import short
 from digits.onnx.proven import Proven
 from digits.onnx.runtime import Runtime
-
-Answers = NDArray[np.floating]
-BATCH = 1000  # of PyTorch
-
-
-class ParityError(DigitsError):
-    """A runtime disagrees with PyTorch, or nothing was compared."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +36,9 @@ class Comparison:
     near_tie_difference: float | None = None
     near_tie_flips: int | None = None
     near_tie_flipped_margin: float | None = None
+    familiarity_difference: float | None = None
+    familiarity_ratio: float | None = None
+    refusal_flips: int | None = None
 
 
 class Expected:
@@ -74,6 +70,7 @@ class Reference:
         labels: NDArray[np.integer],
         near_ties: NDArray[np.uint8] | None = None,
         proven: Proven | None = None,
+        familiarity_threshold: float | None = None,
     ) -> None:
         if not len(images):
             raise ParityError("there are no images, so nothing would be compared")
@@ -83,6 +80,9 @@ class Reference:
         self.near_ties = None
         if near_ties is not None and len(near_ties):
             self.near_ties = Expected(oracle, torch32, near_ties)
+        self.familiar = None
+        if familiarity_threshold is not None:
+            self.familiar = Familiar(oracle, torch32, images, familiarity_threshold)
 
     def compare(self, runtime: Runtime, optimization: str, batch_size: int, tolerance: float) -> Comparison:
         """Run all images through `runtime`, `batch_size` at a time, and say how its answers differ."""
@@ -95,12 +95,18 @@ class Reference:
             "images": len(self.test.images),
         }
         try:
-            found = _answers(runtime, self.test, batch_size)
-            on_near_ties = _answers(runtime, self.near_ties, batch_size) if self.near_ties else None
+            found = answers_of(runtime, self.test.images, self.test.oracle.shape, batch_size)
+            on_near_ties = None
+            if self.near_ties:
+                on_near_ties = answers_of(
+                    runtime, self.near_ties.images, self.near_ties.oracle.shape, batch_size
+                )
+            familiar = self.familiar.compare(runtime, batch_size, tolerance) if self.familiar else ({}, [])
         except ParityError as error:
             flips = len(self.test.images)
             return Comparison(**facts, class_flips=flips, accuracy=0.0, faults=[str(error)])
         numbers, faults = self._on_test_images(found, tolerance)
+        numbers, faults = numbers | familiar[0], faults + familiar[1]
         if self.proven:
             more, more_faults = self._of_bound(self.proven, found, runtime, optimization)
             numbers, faults = numbers | more, faults + more_faults
@@ -172,16 +178,6 @@ class Reference:
             "near_tie_flipped_margin": short(flipped.max()) if len(flipped) else None,
         }
         return numbers, faults
-
-
-def _answers(runtime: Runtime, expected: Expected, batch_size: int) -> Answers:
-    try:
-        found = runtime.predict_all(expected.images, batch_size)
-    except Exception as error:  # the runtimes' errors share no narrower class
-        raise ParityError(f"it fails: {' '.join(str(error).split())}") from error
-    if found.dtype != runtime.dtype or found.shape != expected.oracle.shape or not np.isfinite(found).all():
-        raise ParityError(f"answers are {found.dtype} {list(found.shape)}, or not finite")
-    return found
 
 
 def margins(log_probabilities: Answers) -> Answers:

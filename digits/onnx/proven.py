@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from digits.common.errors import DigitsError
 from digits.onnx import all_images, layers
 from digits.onnx.bound import bounds, gamma
+from digits.onnx.contract import OUTPUT
 from digits.onnx.figures import short
 from digits.onnx.layers import Convolution, Layer, Mean
 from digits.onnx.runtime import Model
@@ -105,7 +106,7 @@ def check(file: onnx.ModelProto, network: Sequence[Layer], model: Model) -> None
     Raises:
         NotProvenError: naming the first layer that is another one.
     """
-    steps = [node for node in file.graph.node if node.op_type not in ("Reshape", "Flatten")]
+    steps = [node for node in leading_to(file.graph, OUTPUT) if node.op_type not in ("Reshape", "Flatten")]
     expected = ["Cast", "Div", "Sub", "Div", *_operators(network), "LogSoftmax"]
     found = [node.op_type for node in steps]
     if found != expected:
@@ -130,6 +131,16 @@ def check(file: onnx.ModelProto, network: Sequence[Layer], model: Model) -> None
             or (np.abs(bias - exact_bias) > folded * layer.bias_size.numpy().ravel()).any()
         ):
             raise NotProvenError(f"the numbers of {node.input[1]} are not those of the classifier")
+
+
+def leading_to(graph: onnx.GraphProto, output: str) -> list[onnx.NodeProto]:
+    """The nodes that have a part in an output, in order; a graph's nodes are sorted."""
+    wanted, found = {output}, []
+    for node in reversed(graph.node):
+        if wanted.intersection(node.output):
+            found.append(node)
+            wanted.update(node.input)
+    return found[::-1]
 
 
 def _operators(network: Sequence[Layer]) -> Iterator[str]:

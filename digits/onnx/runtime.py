@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from digits.common.choices import choice
 from digits.common.errors import DigitsError
+from digits.onnx.contract import OUTPUT
 
 if TYPE_CHECKING:
     from digits.networks.classifier import Classifier
@@ -58,13 +59,15 @@ class Runtime(ABC):
         """
 
     @abstractmethod
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating]:
-        """Log-probabilities [n, 10] of raw images [n, 1, 28, 28], computed as one batch."""
+    def predict(self, images: NDArray[np.uint8], output: str = OUTPUT) -> NDArray[np.floating]:
+        """Log-probabilities [n, 10], or familiarity [n], of raw images [n, 1, 28, 28], as one batch."""
 
-    def predict_all(self, images: NDArray[np.uint8], batch_size: int) -> NDArray[np.floating]:
-        """Log-probabilities of all images, `batch_size` at a time; the last batch may be smaller."""
+    def predict_all(
+        self, images: NDArray[np.uint8], batch_size: int, output: str = OUTPUT
+    ) -> NDArray[np.floating]:
+        """The same of all images, `batch_size` at a time; the last batch may be smaller."""
         starts = range(0, len(images), batch_size)
-        return np.concatenate([self.predict(images[i : i + batch_size]) for i in starts])
+        return np.concatenate([self.predict(images[i : i + batch_size], output) for i in starts])
 
     def values(self, images: NDArray[np.uint8], names: Sequence[str]) -> list[NDArray[np.floating]]:
         """Other outputs of the model by name, of raw images [n, 1, 28, 28].

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from digits.data.datasets import Dataset
 from digits.onnx import agreement, all_images, export
-from digits.onnx.export import INPUT, OUTPUT
+from digits.onnx.contract import FAMILIARITY, INPUT, OUTPUT
 from digits.onnx.figures import short
-from digits.onnx.proven import Proven
+from digits.onnx.proven import Proven, leading_to
 from digits.onnx.sections import Shrink
 
 Images = NDArray[np.uint8]
@@ -28,7 +28,7 @@ def float16(model: bytes, images: Images) -> bytes:
     """Weights and arithmetic in float16; input and output stay as they are."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    return _finish(convert_float_to_float16(onnx.load_from_string(model), keep_io_types=True), model)
+    return _finish(convert_float_to_float16(_network(model), keep_io_types=True), model)
 
 
 def int8(model: bytes, images: Images) -> bytes:
@@ -46,7 +46,7 @@ def int8(model: bytes, images: Images) -> bytes:
 
     with tempfile.TemporaryDirectory() as folder:
         source, prepared, target = (Path(folder) / f"{name}.onnx" for name in ("model", "prepared", "int8"))
-        source.write_bytes(model)
+        source.write_bytes(_network(model).SerializeToString())
         # Symbolic shapes are for dimensions that are computed; here only the batch is free.
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
         quantize_static(
@@ -65,8 +65,45 @@ def int8(model: bytes, images: Images) -> bytes:
 FORMATS: Mapping[str, Callable[[bytes, Images], bytes]] = {"float16": float16, "int8": int8}
 
 
+def _network(model: bytes) -> onnx.ModelProto:
+    """What leads to the first output alone: the threshold of the second is that of float32."""
+    small = onnx.load_from_string(model)
+    nodes = leading_to(small.graph, OUTPUT)
+    used = {name for node in nodes for name in node.input}
+    _keep(small.graph.node, nodes)
+    _keep(small.graph.initializer, [tensor for tensor in small.graph.initializer if tensor.name in used])
+    _keep(small.graph.output, [output for output in small.graph.output if output.name == OUTPUT])
+    return small
+
+
+def _keep(field: Any, kept: Sequence[Any]) -> None:
+    copies = [type(part).FromString(part.SerializeToString()) for part in kept]
+    del field[:]
+    field.extend(copies)
+
+
+def _add_familiarity(small: onnx.GraphProto, model: onnx.GraphProto) -> None:
+    """The second output as it is in the float32 model, from the image on, if it has any."""
+    nodes = leading_to(model, FAMILIARITY)
+    used = {name for node in nodes for name in node.input}
+    held = [tensor for tensor in model.initializer if tensor.name in used]
+    own = {tensor.name for tensor in held} | {name for node in nodes for name in node.output} - {FAMILIARITY}
+    names = {name: f"{FAMILIARITY}/{name}" for name in own}
+    for tensor in held:
+        small.initializer.add().CopyFrom(tensor)
+        small.initializer[-1].name = names[tensor.name]
+    for node in nodes:
+        copy = small.node.add()
+        copy.CopyFrom(node)
+        copy.name = f"{FAMILIARITY}/{node.name}"
+        copy.input[:] = [names.get(name, name) for name in node.input]
+        copy.output[:] = [names.get(name, name) for name in node.output]
+    small.output.extend(output for output in model.output if output.name == FAMILIARITY)
+
+
 def _finish(small: onnx.ModelProto, model: bytes) -> bytes:
     """Hold a converted model to the contract; domains that no node uses are dropped, metadata is kept."""
+    _add_familiarity(small.graph, onnx.load_from_string(model).graph)
     used = {node.domain for node in small.graph.node}
     for opset in [o for o in small.opset_import if o.domain not in used]:
         small.opset_import.remove(opset)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import ValidationError, model_validator
 
+from digits.calibration.sections import Calibrate
 from digits.common import parameters_file, wording
 from digits.common.choices import SideBySide, discover
 from digits.common.parameters_file import ParameterError, Path_
@@ -18,7 +19,7 @@ from digits.training.augmentation import Augmentation
 from digits.training.distillation import Distillation
 from digits.training.loss import Loss
 from digits.training.schedule import Schedule
-from digits.training.sections import Train, TrainingValues, without_values
+from digits.training.sections import Crossfit, Train, TrainingValues, without_values
 from digits.training.solver import Solver
 
 MODELS = discover("digits.models", Model)
@@ -39,6 +40,8 @@ class Parameters(Section):
     schedules: Annotated[dict[str, Schedule], SideBySide(SCHEDULES)]
     augmentation: Augmentation
     distillation: Distillation
+    crossfit: Crossfit
+    calibrate: Calibrate
     evaluate: Evaluate
     export: Export
     verify: Verify

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.onnx.contract import OUTPUT
 from digits.onnx.runtime import Model, Runtime, RuntimeFailedError, RuntimeUnavailableError
 from digits.runtimes._javascript import FOLDER, answers, package, task
 
@@ -81,11 +82,13 @@ class OnnxRuntimeWeb(Runtime):
         self.version = head["version"]
         self.provider = f"WebAssembly, {used} thread{'s' if used > 1 else ''}, {head['browser']}"
 
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating]:
-        return self.predict_all(images, len(images))
+    def predict(self, images: NDArray[np.uint8], output: str = OUTPUT) -> NDArray[np.floating]:
+        return self.predict_all(images, len(images), output)
 
-    def predict_all(self, images: NDArray[np.uint8], batch_size: int) -> NDArray[np.floating]:
-        self._server.tasks.put(Message(task(images, batch_size), images.tobytes()))
+    def predict_all(
+        self, images: NDArray[np.uint8], batch_size: int, output: str = OUTPUT
+    ) -> NDArray[np.floating]:
+        self._server.tasks.put(Message(task(images, batch_size, output), images.tobytes()))
         return answers(*self._receive())
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.onnx.export import INPUT, OUTPUT
+from digits.onnx.contract import INPUT
 from digits.onnx.runtime import RuntimeFailedError, RuntimeUnavailableError
 
 FOLDER = Path(__file__).with_name("javascript")
@@ -28,10 +28,10 @@ def package(name: str) -> Path:
     return folder
 
 
-def task(images: NDArray[np.uint8], batch_size: int) -> dict[str, Any]:
+def task(images: NDArray[np.uint8], batch_size: int, output: str) -> dict[str, Any]:
     """The head of a question; the images follow as raw bytes."""
     size = {"count": len(images), "batchSize": batch_size, "bytes": images.nbytes}
-    return size | {"input": INPUT, "output": OUTPUT}
+    return size | {"input": INPUT, "output": output}
 
 
 def answers(head: dict[str, Any], body: bytes) -> NDArray[Any]:

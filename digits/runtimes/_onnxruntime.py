@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.onnx.export import INPUT, OUTPUT
+from digits.onnx.contract import INPUT, OUTPUT
 from digits.onnx.runtime import Model, Runtime, RuntimeFailedError, RuntimeUnavailableError, require
 
 CPU = "CPUExecutionProvider"
@@ -40,9 +40,9 @@ class OnnxRuntime(Runtime):
             raise RuntimeUnavailableError(f"onnxruntime ran nodes on {sorted(used)} instead of {self.wanted}")
         self.provider = self.wanted
 
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating]:
-        output: NDArray[np.floating] = self._session.run([OUTPUT], {INPUT: images})[0]
-        return output
+    def predict(self, images: NDArray[np.uint8], output: str = OUTPUT) -> NDArray[np.floating]:
+        found: NDArray[np.floating] = self._session.run([output], {INPUT: images})[0]
+        return found
 
     def values(self, images: NDArray[np.uint8], names: Sequence[str]) -> list[NDArray[np.floating]]:
         return list(self._session.run(list(names), {INPUT: images}))

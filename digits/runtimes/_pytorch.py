@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from digits.onnx.contract import FAMILIARITY, OUTPUT
 from digits.onnx.runtime import Model, Runtime
 
 
@@ -22,6 +23,7 @@ class PyTorch(Runtime):
         self._classifier = copy.deepcopy(model.classifier).to("cpu", self.precision).eval()
 
     @torch.inference_mode()
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating]:
-        output: NDArray[np.floating] = self._classifier(torch.from_numpy(images)).numpy()
-        return output
+    def predict(self, images: NDArray[np.uint8], output: str = OUTPUT) -> NDArray[np.floating]:
+        compute = self._classifier.familiar if output == FAMILIARITY else self._classifier
+        found: NDArray[np.floating] = compute(torch.from_numpy(images)).numpy()
+        return found

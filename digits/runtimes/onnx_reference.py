@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.onnx.export import INPUT, OUTPUT
+from digits.onnx.contract import INPUT, OUTPUT
 from digits.onnx.runtime import Model, Runtime, RuntimeFailedError
 
 
@@ -24,9 +24,9 @@ class OnnxReference(Runtime):
         except Exception as error:  # protobuf's, and onnx's own
             raise RuntimeFailedError(f"the reference evaluator does not load the model: {error}") from error
 
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating]:
-        output: Any = self._evaluator.run([OUTPUT], {INPUT: images})
-        return np.asarray(output[0])
+    def predict(self, images: NDArray[np.uint8], output: str = OUTPUT) -> NDArray[np.floating]:
+        found: Any = self._evaluator.run([output], {INPUT: images})
+        return np.asarray(found[0])
 
     def values(self, images: NDArray[np.uint8], names: Sequence[str]) -> list[NDArray[np.floating]]:
         found: Any = self._evaluator.run(list(names), {INPUT: images})

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.onnx.contract import OUTPUT
 from digits.onnx.runtime import Model, Runtime, RuntimeFailedError, RuntimeUnavailableError
 from digits.runtimes._javascript import FOLDER, answers, package, task
 
@@ -42,12 +43,14 @@ class OnnxRuntimeNode(Runtime):
             self.version, self.provider = head["version"], head["provider"]
             self._started = started.pop_all()
 
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating]:
-        return self.predict_all(images, len(images))
+    def predict(self, images: NDArray[np.uint8], output: str = OUTPUT) -> NDArray[np.floating]:
+        return self.predict_all(images, len(images), output)
 
-    def predict_all(self, images: NDArray[np.uint8], batch_size: int) -> NDArray[np.floating]:
+    def predict_all(
+        self, images: NDArray[np.uint8], batch_size: int, output: str = OUTPUT
+    ) -> NDArray[np.floating]:
         assert self._child.stdin
-        head = json.dumps(task(images, batch_size)).encode()
+        head = json.dumps(task(images, batch_size, output)).encode()
         with contextlib.suppress(BrokenPipeError):  # a child that has ended has said why, or is found ended
             for part in (struct.pack("<I", len(head)), head, images.tobytes()):
                 self._child.stdin.write(part)

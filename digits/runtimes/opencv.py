@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.onnx.export import INPUT, OUTPUT
+from digits.onnx.contract import INPUT, OUTPUT
 from digits.onnx.runtime import Model, Runtime, RuntimeFailedError, require
 
 
@@ -20,7 +20,7 @@ class OpenCv(Runtime):
         except cv2.error as error:
             raise RuntimeFailedError(f"OpenCV does not load the model: {error}") from error
 
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating]:
+    def predict(self, images: NDArray[np.uint8], output: str = OUTPUT) -> NDArray[np.floating]:
         self._net.setInput(images, INPUT)
-        output: NDArray[np.floating] = self._net.forward(OUTPUT)
-        return output.copy()  # the next answer would overwrite it
+        found: NDArray[np.floating] = self._net.forward(output)
+        return found.copy()  # the next answer would overwrite it

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.onnx.export import INPUT, OUTPUT
+from digits.onnx.contract import INPUT, OUTPUT
 from digits.onnx.runtime import Model, Runtime, RuntimeFailedError, require
 
 SETTINGS = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
@@ -26,9 +26,9 @@ class OpenVino(Runtime):
         precision = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         self.provider = f"{devices}, {precision}"
 
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating]:
-        output: NDArray[np.floating] = self._compiled({INPUT: images})[OUTPUT]
-        return output.copy()  # the next answer would overwrite it
+    def predict(self, images: NDArray[np.uint8], output: str = OUTPUT) -> NDArray[np.floating]:
+        found: NDArray[np.floating] = self._compiled({INPUT: images})[output]
+        return found.copy()  # the next answer would overwrite it
 
     def values(self, images: NDArray[np.uint8], names: Sequence[str]) -> list[NDArray[np.floating]]:
         found = self._compiled({INPUT: images})

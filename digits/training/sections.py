@@ -62,6 +62,14 @@ class Train(TopSection):
         return [self.loss] if isinstance(self.loss, str) else [term["name"] for term in self.loss]
 
 
+class Crossfit(TopSection):
+    """On how many images a second network is asked that has not learnt from them; see stages/crossfit.py."""
+
+    key = "crossfit"
+
+    images: Annotated[int, Field(ge=100, lt=60_000)]
+
+
 @dataclass(frozen=True)
 class TrainingValues:
     """All that params.yaml says of one training: how, and the values of what `train` has chosen.

@@ -29,6 +29,8 @@ WRITTEN_DOWN = {
 CHOSEN = {
     "parameters": ["models", "losses", "runtimes"],
     "train": ["models", "losses", "solvers", "schedules"],
+    "crossfit": ["models", "losses", "solvers", "schedules"],
+    "calibrate": ["models"],
     "evaluate": ["models"],
     "export": ["models"],
     "verify": ["models", "runtimes"],

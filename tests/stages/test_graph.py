@@ -17,7 +17,9 @@ from tests.project import ROOT, Project, copy_project
 
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 OF_DATA = {"download", "normalize", "verify", "web_runtime", "report"}
-OF_NETWORKS = {"train", "evaluate", "export", "verify"}
+OF_TRAINING = {"train", "crossfit"}
+OF_CALIBRATION = {"calibrate", "evaluate", "export", "verify"}
+OF_NETWORKS = OF_TRAINING | OF_CALIBRATION
 
 Edit = Callable[[Path], None]
 
@@ -59,13 +61,13 @@ EDITS: dict[str, tuple[Edit, set[str], set[str]]] = {
     "a new model": (new("digits/models/wide.py", "digits/models/mlp.py"), set(), set()),
     "a new loss": (new("digits/losses/hinge.py", "digits/losses/cross_entropy.py"), {"parameters"}, set()),
     "a new runtime": (new("digits/runtimes/tvm.py", "digits/runtimes/openvino.py"), {"parameters"}, set()),
-    "the chosen solver": (line("digits/solvers/sgd.py"), {"train"}, {"train"}),
+    "the chosen solver": (line("digits/solvers/sgd.py"), OF_TRAINING, OF_TRAINING),
     "another solver": (line("digits/solvers/adamw.py"), set(), set()),
-    "the chosen schedule": (line("digits/schedules/constant.py"), {"train"}, {"train"}),
+    "the chosen schedule": (line("digits/schedules/constant.py"), OF_TRAINING, OF_TRAINING),
     "another schedule": (line("digits/schedules/cosine.py"), set(), set()),
     "the chosen model": (line("digits/models/mlp.py"), {"parameters"}, OF_NETWORKS),
     "another model": (line("digits/models/cnn.py"), set(), set()),
-    "the chosen loss": (line("digits/losses/cross_entropy.py"), {"parameters"}, {"train"}),
+    "the chosen loss": (line("digits/losses/cross_entropy.py"), {"parameters"}, OF_TRAINING),
     "another loss": (line("digits/losses/cosine_distance.py"), {"parameters"}, set()),
     "the chosen runtime": (line("digits/runtimes/onnxruntime_cpu.py"), {"parameters"}, {"verify"}),
     "what runtimes share": (line("digits/runtimes/_onnxruntime.py"), {"parameters"}, {"verify"}),
@@ -73,7 +75,13 @@ EDITS: dict[str, tuple[Edit, set[str], set[str]]] = {
     "common": (line("digits/common/files.py"), set(STAGES), set(STAGES) - {"parameters"}),
     "data": (line("digits/data/idx.py"), OF_DATA, OF_DATA),
     "networks": (line("digits/networks/dropout.py"), OF_NETWORKS, OF_NETWORKS),
-    "training": (line("digits/training/loop.py"), {"train"}, {"train"}),
+    "training": (line("digits/training/loop.py"), OF_TRAINING, OF_TRAINING),
+    "calibration": (
+        line("digits/calibration/conformal.py"),
+        {"crossfit", *OF_CALIBRATION},
+        {"crossfit", *OF_CALIBRATION},
+    ),
+    "what is refused": (value("refuse: 0.01", "refuse: 0.02"), {"parameters", "calibrate"}, {"calibrate"}),
     "evaluation": (line("digits/evaluation/pictures.py"), {"evaluate"}, {"evaluate"}),
     "onnx": (line("digits/onnx/parity.py"), {"export", "verify"}, {"export", "verify"}),
     "page": (line("digits/page/content.py"), {"report"}, {"report"}),
@@ -86,12 +94,12 @@ EDITS: dict[str, tuple[Edit, set[str], set[str]]] = {
     "a comment in params.yaml": (line("params.yaml"), set(), set()),
     "the chosen solver's value": (
         value(f"lr: 0.01{SGD}", f"lr: 0.1{SGD}"),
-        {"parameters", "train"},
-        {"train"},
+        {"parameters", *OF_TRAINING},
+        OF_TRAINING,
     ),
     "another solver's value": (value("lr: 0.5", "lr: 0.6"), {"parameters"}, set()),
     "another loss's value": (smoothed("kullback_leibler"), {"parameters"}, set()),
-    "the chosen loss's value": (smoothed("cross_entropy"), {"parameters"}, {"train"}),
+    "the chosen loss's value": (smoothed("cross_entropy"), {"parameters"}, OF_TRAINING),
     "a version": (value('torch: "', 'torch: "9', "versions.yaml"), {"parameters", *OF_NETWORKS}, OF_NETWORKS),
 }
 

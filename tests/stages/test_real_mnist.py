@@ -24,8 +24,11 @@ OUTPUTS = [
     "data/normalized/test.safetensors",
     "data/normalized/train.safetensors",
     "data/normalized/validation.safetensors",
+    "models/calibration.safetensors",
+    "models/crossfit.safetensors",
     "models/model.onnx",
     "models/model.safetensors",
+    "reports/calibration.json",
     "reports/classes.csv",
     "reports/confusion_matrix.png",
     "reports/metrics.json",
@@ -72,7 +75,16 @@ def test_the_first_run_trains_evaluates_exports_and_proves(default_run: Project,
     parity = json.loads(project.text("reports/parity.json"))
     assert 0.942 <= metrics["accuracy"] <= 0.952
     assert metrics["loss"] == pytest.approx(0.172, abs=0.01)
+    calibration = json.loads(project.text("reports/calibration.json"))
+    before, after = calibration["before"], calibration["after"]
+    assert calibration["digits_changed"] == 0
+    assert before["negative_log_likelihood"] == pytest.approx(metrics["loss"], rel=1e-6)
+    assert after["negative_log_likelihood"] < before["negative_log_likelihood"]
+    assert after["expected_calibration_error"] < before["expected_calibration_error"]
+    assert 0.004 < calibration["refused"] < 0.02
+    assert 0.985 < calibration["sets"]["coverage"] < 0.997
     assert parity["passed"] is True
+    assert all(c["refusal_flips"] == 0 and c["familiarity_ratio"] <= 4 for c in parity["configurations"])
     assert parity["class_flips"] == 0
     assert parity["accuracy_runtime"] == parity["accuracy_torch"] == metrics["accuracy"]
     tried = {(c["optimization"], c["batch_size"]) for c in parity["configurations"] if c["images"] == 10000}
@@ -131,11 +143,14 @@ def test_an_experiment_with_another_solver_runs_from_train_on_and_can_be_compare
     high = "--set-param=evaluate.min_accuracy=0.999"
     refused = project.dvc("exp", "run", *settings, high, check=False)
     assert refused.returncode != 0
-    assert stages_run(refused.stdout) == ["parameters", "train", "evaluate"], "the gate stays shut"
+    trained = {"parameters", "train", "crossfit", "calibrate"}
+    assert {*stages_run(refused.stdout)} == {*trained, "evaluate"}, "the gate stays shut"
     assert "is below evaluate.min_accuracy 0.9990" in refused.stdout
     lower = "--set-param=evaluate.min_accuracy=0.95"
     output = project.dvc("exp", "run", "--name", "short", *settings, lower).stdout
-    assert stages_run(output) == ["parameters", *after_training()], "the training is restored"
+    assert {*stages_run(output)} == {"parameters", *after_training()} - {"crossfit", "calibrate"}, (
+        "the training is restored"
+    )
     assert hashes(project)["models/model.safetensors"] != before["models/model.safetensors"]
     steps = list(csv.DictReader(project.text("reports/training.csv").splitlines()))
     assert {step["lr"] for step in steps} == {"0.001"}, "the solver's own"

@@ -60,7 +60,7 @@ def test_drawings_are_read_far_better_when_they_are_prepared(open_page: OpenPage
         "Python prepares as the page does"
     )
     session = onnxruntime.InferenceSession(run.folder / "models/model.onnx")
-    (answers,) = session.run(None, {"image": twins[:, None]})
+    (answers,) = session.run(["log_probabilities"], {"image": twins[:, None]})
     assert "".join(map(str, answers.argmax(axis=1))) == found["prepared"]["digits"]
 
 
@@ -91,13 +91,46 @@ def test_a_blank_canvas_is_not_guessed_at(open_page: OpenPage) -> None:
     assert answered(page) == "?"
     expect(page.locator("#words")).to_have_text("The canvas is blank. Draw a digit.")
     expect(page.locator("#bars span").first).to_have_text("\u2013")
-    bench.draw(page, [[140, 140]])
-    assert answered(page).isdecimal()
+    bench.draw(page, BY_HAND[4]["strokes"])
+    assert answered(page) == "4"
     shares = [float(text.split()[0]) for text in page.locator("#bars span").all_inner_texts()]
     assert sum(shares) == pytest.approx(100, abs=0.6)
     page.click("#clear")
     assert answered(page) == "?"
     assert ink(page, "#pad") == ink(page, "#seen") == 0
+
+
+def test_what_does_not_look_like_a_digit_is_not_guessed_at(open_page: OpenPage) -> None:
+    page = open_page()
+    grid = [[60, at, 220, at] for at in (60, 140, 220)] + [[at, 60, at, 220] for at in (60, 140, 220)]
+    bench.draw(page, grid)
+    assert answered(page) == "?"
+    expect(page.locator("#words")).to_have_text("This does not look like a digit.")
+    page.click("#clear")
+    bench.draw(page, BY_HAND[4]["strokes"])
+    assert answered(page) == "4"
+
+
+def test_a_digit_in_doubt_comes_with_the_set_that_has_it(open_page: OpenPage, run: Project) -> None:
+    model = onnxruntime.InferenceSession(run.folder / "models/model.onnx")
+    metadata = model.get_modelmeta().custom_metadata_map
+    page = open_page()
+    sizes = set()
+    for drawing in BY_HAND:
+        bench.draw(page, drawing["strokes"])
+        best, words = answered(page), page.locator("#words").inner_text()
+        seen = page.evaluate("async () => Array.from((await import('/main.js')).drawing.image())")
+        image = np.array(seen, np.uint8).reshape(1, 1, 28, 28)
+        (logarithms,), (familiar,) = model.run(None, {"image": image})
+        if familiar < float(metadata["familiarity_threshold"]):
+            assert best == "?"
+        else:
+            likely = np.flatnonzero(logarithms >= float(metadata["set_threshold"])).tolist()
+            expected = f"one of {{{', '.join(map(str, likely))}}}" if len(likely) > 1 else "no other"
+            assert f"At 99.0\u00a0% it is {expected}." in words
+            sizes.add(len(likely))
+        page.click("#clear")
+    assert sizes, "at least one of them is a digit to the network"
 
 
 def test_undo_goes_back_step_by_step(open_page: OpenPage) -> None:

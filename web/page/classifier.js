@@ -33,11 +33,20 @@ async function start() {
 }
 
 /** Log-probabilities, ten for each image; `images` holds 784 grey values for each, 0 paper, 255 ink. */
-export function classify(images) {
+export async function classify(images) {
+  return (await answers(images)).log_probabilities.data;
+}
+
+/** Log-probabilities and familiarity of one image. */
+export async function read(image) {
+  const found = await answers(image);
+  return { logProbabilities: found.log_probabilities.data, familiarity: found.familiarity.data[0] };
+}
+
+function answers(images) {
   const run = async () => {
     const tensor = new ort.Tensor("uint8", images, [images.length / 784, 1, 28, 28]);
-    const answers = await (await load()).run({ image: tensor });
-    return answers.log_probabilities.data;
+    return (await load()).run({ image: tensor });
   };
   last = last.then(run, run); // one at a time
   return last;

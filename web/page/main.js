@@ -1,6 +1,6 @@
 // Ties the page together: the drawing and its answer, then the report beside it.
 import { json } from "./files.js";
-import { classify, load } from "./classifier.js";
+import { load, read } from "./classifier.js";
 import { tellCertainty } from "./certainty.js";
 import { Drawing } from "./drawing.js";
 import { paint } from "./images.js";
@@ -20,6 +20,7 @@ const bars = Array.from({ length: 10 }, (_, digit) => {
 });
 const percent = (share) => `${(100 * share).toFixed(share > 0.9995 || share < 0.0005 ? 0 : 1)}\u00a0%`;
 
+let promises = null; // what the model states of its answers, once the report is here
 let running = null;
 let isStale = false;
 let announcement;
@@ -41,9 +42,9 @@ async function answerAll() {
     find("#clear").disabled = drawing.isBlank;
     find("#source").textContent = drawing.base?.title ?? "";
     try {
-      const logProbabilities = image && (await classify(image));
-      answer(logProbabilities);
-      tellCertainty(find("#certainty"), image, logProbabilities);
+      const found = image && (await read(image));
+      answer(found);
+      tellCertainty(find("#certainty"), image, found?.logProbabilities);
     } catch (error) {
       fail(error);
     }
@@ -52,8 +53,9 @@ async function answerAll() {
   }
 }
 
-/** Bars and words for ten log-probabilities, or for a blank canvas. */
-function answer(logProbabilities) {
+/** Bars and words for what the network says of a drawing, or for a blank canvas. */
+function answer(found) {
+  const logProbabilities = found?.logProbabilities;
   const probabilities = logProbabilities ? Array.from(logProbabilities, Math.exp) : Array(10).fill(0);
   const best = probabilities.indexOf(Math.max(...probabilities));
   bars.forEach((row, digit) => {
@@ -61,13 +63,27 @@ function answer(logProbabilities) {
     row.querySelector("i").style.width = `${100 * probabilities[digit]}%`;
     row.querySelector("span").textContent = logProbabilities ? percent(probabilities[digit]) : "–";
   });
-  find("#answer").textContent = logProbabilities ? best : "?";
-  const words = logProbabilities
-    ? `This is a ${best}, with a probability of ${percent(probabilities[best])}.`
-    : "The canvas is blank. Draw a digit.";
+  const isRefused = Boolean(found) && promises !== null && found.familiarity < promises.familiarity_threshold;
+  find("#draw").classList.toggle("refused", isRefused);
+  find("#answer").textContent = found && !isRefused ? best : "?";
+  const words = !found
+    ? "The canvas is blank. Draw a digit."
+    : isRefused
+      ? "This does not look like a digit."
+      : `This is a ${best}, with a probability of ${percent(probabilities[best])}.${among(logProbabilities, best)}`;
   find("#words").textContent = words;
   clearTimeout(announcement); // read aloud when the pen rests
   announcement = setTimeout(() => (find("#announcement").textContent = words), 600);
+}
+
+/** The set of digits that has the right one as often as the model promises; nothing where it is one digit. */
+function among(logProbabilities, best) {
+  if (promises === null) return "";
+  const digits = Array.from(logProbabilities.keys()).filter(
+    (digit) => digit === best || logProbabilities[digit] >= promises.set_threshold,
+  );
+  const share = percent(promises.coverage);
+  return digits.length > 1 ? ` At ${share} it is one of {${digits.join(", ")}}.` : ` At ${share} it is no other.`;
 }
 
 function fail(error) {
@@ -97,7 +113,13 @@ update();
 /** Settled when the network is ready and the report is shown. */
 export const ready = Promise.all([
   load().then(() => find("#loading").remove()),
-  json("report.json").then((report) => showReport(report, open)),
+  json("report.json").then((report) => {
+    promises = Object.fromEntries(
+      ["familiarity_threshold", "set_threshold", "coverage"].map((key) => [key, Number(report.model[key])]),
+    );
+    update();
+    return showReport(report, open);
+  }),
 ]).catch((error) => {
   find("#loading")?.remove();
   fail(error);

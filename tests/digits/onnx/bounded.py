@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from digits.models.mlp import FeedForwardNet
 from digits.networks.classifier import Classifier
+from digits.networks.familiarity import Familiarity
 from digits.onnx.bound import Bounds
 from tests.digits.onnx.orders import Single
 
@@ -48,3 +49,9 @@ def set_weights(classifier: Classifier, *values: tuple[Tensor, Tensor]) -> Class
             module.weight.copy_(weight)
             module.bias.copy_(bias)
     return classifier
+
+
+def any_familiarity() -> Familiarity:
+    """What a second output may be: random directions, three for each digit."""
+    directions = torch.randn(10, 3, 196, generator=torch.Generator().manual_seed(2))
+    return Familiarity(directions / 14, 1.0)

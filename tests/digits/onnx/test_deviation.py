@@ -12,15 +12,16 @@ from digits.models.cnn import ConvolutionalNet
 from digits.models.mlp import FeedForwardNet
 from digits.networks.classifier import Classifier
 from digits.onnx import deviation
+from digits.onnx.answers import ParityError
 from digits.onnx.certificate import certificate, check
 from digits.onnx.export import to_onnx
-from digits.onnx.parity import ParityError, Reference
+from digits.onnx.parity import Reference
 from digits.onnx.proven import Proven
 from digits.onnx.runtime import Model, Runtime, find
 from digits.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
 from digits.runtimes.pytorch_float32 import PyTorchFloat32
 from digits.runtimes.pytorch_float64 import PyTorchFloat64
-from tests.digits.onnx.bounded import normalizing
+from tests.digits.onnx.bounded import any_familiarity, normalizing
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (5, 1, 28, 28), dtype=np.uint8)
 NETWORKS = {
@@ -35,7 +36,7 @@ def models() -> dict[str, Model]:
     found = {}
     for name, network in NETWORKS.items():
         torch.manual_seed(1)
-        classifier = Classifier(normalizing(network.build()), 0.1307, 0.3081).eval()
+        classifier = Classifier(normalizing(network.build()), 0.1307, 0.3081, any_familiarity()).eval()
         found[name] = Model(to_onnx(classifier, 20, {}).SerializeToString(), classifier)
     return found
 

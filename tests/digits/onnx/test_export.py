@@ -14,6 +14,7 @@ from digits.onnx.export import ExportError, check, read, to_onnx
 from digits.onnx.proven import Proven
 from digits.onnx.runtime import Model as Both
 from digits.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
+from tests.digits.onnx.bounded import any_familiarity
 
 METADATA = {"mean": "0.1307", "classes": "[]"}
 
@@ -26,7 +27,8 @@ MODELS: dict[str, Model] = {
 
 def make_classifier(name: str) -> Classifier:
     torch.manual_seed(1)
-    return Classifier(MODELS[name].build(), 0.1307, 0.3081).eval()
+    net = MODELS[name].build()
+    return Classifier(net, 0.1307, 0.3081, any_familiarity()).eval()
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -46,10 +48,18 @@ def model(exported: bytes) -> onnx.ModelProto:
 
 def test_the_graph_computes_what_the_classifier_computes(kind: str, model: onnx.ModelProto) -> None:
     images = np.random.default_rng(1).integers(0, 256, (9, 1, 28, 28), dtype=np.uint8)
-    (found,) = onnx.reference.ReferenceEvaluator(model).run(None, {"image": images})
+    found = onnx.reference.ReferenceEvaluator(model).run(None, {"image": images})
+    classifier = make_classifier(kind)
     with torch.no_grad():
-        expected = make_classifier(kind)(torch.from_numpy(images)).numpy()
-    np.testing.assert_allclose(np.asarray(found), expected, rtol=0, atol=1e-5)
+        expected = [compute(torch.from_numpy(images)) for compute in (classifier, classifier.familiar)]
+    for output, values in zip(found, expected, strict=True):
+        np.testing.assert_allclose(np.asarray(output), values.numpy(), rtol=0, atol=1e-5)
+
+
+def test_without_familiarity_there_is_one_output() -> None:
+    net = MODELS["mlp"].build()
+    model = to_onnx(Classifier(net, 0.1307, 0.3081), 20, METADATA)
+    assert [output.name for output in model.graph.output] == ["log_probabilities"]
 
 
 def test_the_same_classifier_gives_the_same_bytes(kind: str, exported: bytes) -> None:
@@ -125,8 +135,11 @@ def missing_weight(model: onnx.ModelProto) -> None:
     [
         (fix_batch, r"image has the shape \[64, 1, 28, 28\]"),
         (float_input, "image is FLOAT, not UINT8"),
-        (rename_output, r"expected 'log_probabilities' alone, found \['logits'\]"),
-        (second_output, "expected 'log_probabilities' alone"),
+        (
+            rename_output,
+            r"expected 'log_probabilities', .* found \['logits', 'familiarity'\]",
+        ),
+        (second_output, "expected 'log_probabilities', and 'familiarity' or nothing, found"),
         (external_data, "weights lie in a second file"),
         (custom_operator, "operators outside the ONNX standard"),
         (dropout, "it has a Dropout node"),

@@ -12,12 +12,15 @@ from digits.models.cnn import ConvolutionalNet
 from digits.models.mlp import FeedForwardNet
 from digits.networks.classifier import Classifier
 from digits.networks.model import Model
+from digits.onnx.answers import Answers, ParityError
 from digits.onnx.certificate import certificate, check
-from digits.onnx.parity import Answers, Expected, ParityError, Reference, margins
+from digits.onnx.contract import FAMILIARITY, OUTPUT
+from digits.onnx.parity import Expected, Reference, margins
 from digits.onnx.runtime import Model as Both
 from digits.onnx.runtime import Runtime
 from digits.runtimes.pytorch_float32 import PyTorchFloat32
 from digits.runtimes.pytorch_float64 import PyTorchFloat64
+from tests.digits.onnx.bounded import any_familiarity
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (150, 1, 28, 28), dtype=np.uint8)
 
@@ -30,8 +33,8 @@ class Altered(Runtime):
     def __init__(self, oracle: Runtime, alter: Callable[[Answers], Answers]) -> None:
         self._oracle, self._alter = oracle, alter
 
-    def predict(self, images: NDArray[np.uint8]) -> Answers:
-        return self._alter(self._oracle.predict(images).astype(np.float32))
+    def predict(self, images: NDArray[np.uint8], output: str = OUTPUT) -> Answers:
+        return self._alter(self._oracle.predict(images, output).astype(np.float32))
 
 
 MODELS: list[Model] = [
@@ -43,7 +46,7 @@ MODELS: list[Model] = [
 @pytest.fixture(scope="module", params=MODELS, ids=["mlp", "cnn"])
 def classifier(request: pytest.FixtureRequest) -> Classifier:
     torch.manual_seed(1)
-    return Classifier(request.param.build(), 0.1307, 0.3081).eval()
+    return Classifier(request.param.build(), 0.1307, 0.3081, any_familiarity()).eval()
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +143,56 @@ def test_pytorch_that_flips_itself_fails(oracle: Runtime) -> None:
         check(proof)
 
 
+class ErringInFamiliarity(Altered):
+    """Right in the first output."""
+
+    def predict(self, images: NDArray[np.uint8], output: str = OUTPUT) -> Answers:
+        found = self._oracle.predict(images, output).astype(np.float32)
+        return self._alter(found) if output == FAMILIARITY else found
+
+
+def refused(oracle: Runtime, classifier: Classifier, share: float) -> tuple[Reference, Answers]:
+    """A reference whose threshold refuses this share of the images, and what is familiar of them."""
+    scores = oracle.predict_all(IMAGES, 1000, FAMILIARITY)
+    torch32, labels = PyTorchFloat32(Both(b"", classifier)), np.zeros(150, int)
+    low, high = np.sort(scores)[int(150 * share) - 1 :][:2]
+    threshold = float(low + high) / 2
+    return Reference(oracle, torch32, IMAGES, labels, familiarity_threshold=threshold), scores
+
+
+def test_the_second_output_is_held_to_the_same_tolerance(oracle: Runtime, classifier: Classifier) -> None:
+    reference, scores = refused(oracle, classifier, 0.1)
+    right = reference.compare(ErringInFamiliarity(oracle, lambda a: a), "none", 64, 4.0)
+    assert right.faults == []
+    assert right.refusal_flips == 0
+    assert reference.familiar is not None
+    assert certificate(reference, [right], 4.0)["familiarity"]["refused"] == 15
+
+    def shifted(answers: Answers) -> Answers:
+        return (answers + np.float32(1e-3)).astype(np.float32)
+
+    wrong = reference.compare(ErringInFamiliarity(oracle, shifted), "none", 1000, 4.0)
+    assert wrong.class_flips == 0
+    assert wrong.familiarity_difference == pytest.approx(1e-3, rel=0.01)
+    assert "its familiarity errs" in wrong.faults[0]
+    assert wrong.refusal_flips == int(
+        ((scores < reference.familiar.threshold) != (scores + 1e-3 < reference.familiar.threshold)).sum()
+    )
+
+
+def test_an_image_that_one_alone_refuses_is_a_fault(oracle: Runtime, classifier: Classifier) -> None:
+    reference, scores = refused(oracle, classifier, 0.1)
+    first = int(scores.argmin())
+
+    def accepting(answers: Answers) -> Answers:
+        answers[first] = 1.0
+        return answers
+
+    found = reference.compare(ErringInFamiliarity(oracle, accepting), "none", 1000, 1e3)
+    assert found.refusal_flips == 1
+    assert "1 images are refused by one alone" in found.faults
+
+
 def test_the_report_explains_every_field(reference: Reference, oracle: Runtime) -> None:
     found = reference.compare(Altered(oracle, lambda a: a), "none", 7, 4.0)
     proof = certificate(reference, [found], 4.0)
@@ -154,9 +207,9 @@ def test_images_of_the_last_batch_are_not_lost(oracle: Runtime) -> None:
     sizes: list[int] = []
 
     class Counting(Altered):
-        def predict(self, images: NDArray[np.uint8]) -> Answers:
+        def predict(self, images: NDArray[np.uint8], output: str = OUTPUT) -> Answers:
             sizes.append(len(images))
-            return super().predict(images)
+            return super().predict(images, output)
 
     whole = oracle.predict_all(IMAGES, 1000)
     parts = Counting(oracle, lambda a: a).predict_all(IMAGES, 64)
@@ -180,8 +233,8 @@ def test_flips_on_near_ties_are_counted_and_explained_by_the_error(oracle: Runti
     class Tied(Altered):
         dtype = np.float64
 
-        def predict(self, images: NDArray[np.uint8]) -> Answers:
-            return self._alter(self._oracle.predict(images))
+        def predict(self, images: NDArray[np.uint8], output: str = OUTPUT) -> Answers:
+            return self._alter(self._oracle.predict(images, output))
 
     tied, labels = Tied(oracle, tie), oracle.predict_all(IMAGES, 1000).argmax(axis=1)
     reference = Reference(oracle, Altered(oracle, lambda a: a), IMAGES, labels)

@@ -13,16 +13,18 @@ from numpy.typing import NDArray
 from digits.models.cnn import ConvolutionalNet
 from digits.models.mlp import FeedForwardNet
 from digits.networks.classifier import Classifier
+from digits.onnx.answers import ParityError
 from digits.onnx.bound import Bounds
 from digits.onnx.certificate import certificate, check
 from digits.onnx.certificate_table import table
+from digits.onnx.contract import OUTPUT
 from digits.onnx.export import to_onnx
-from digits.onnx.parity import ParityError, Reference
+from digits.onnx.parity import Reference
 from digits.onnx.proven import Proven
 from digits.onnx.runtime import Model
 from digits.runtimes.pytorch_float32 import PyTorchFloat32
 from digits.runtimes.pytorch_float64 import PyTorchFloat64
-from tests.digits.onnx.bounded import differences, normalizing
+from tests.digits.onnx.bounded import any_familiarity, differences, normalizing
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (40, 1, 28, 28), dtype=np.uint8)
 NETWORKS = {
@@ -34,7 +36,7 @@ NETWORKS = {
 @functools.cache
 def exported(name: str) -> Model:
     torch.manual_seed(1)
-    classifier = Classifier(normalizing(NETWORKS[name].build()), 0.1307, 0.3081).eval()
+    classifier = Classifier(normalizing(NETWORKS[name].build()), 0.1307, 0.3081, any_familiarity()).eval()
     return Model(to_onnx(classifier, 20, {}).SerializeToString(), classifier)
 
 
@@ -45,8 +47,8 @@ class Erring(PyTorchFloat32):
         super().__init__(model)
         self._error = error
 
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating]:
-        found = super().predict(images)
+    def predict(self, images: NDArray[np.uint8], output: str = OUTPUT) -> NDArray[np.floating]:
+        found = super().predict(images, output)
         found[7, 3] += self._error
         return found
 

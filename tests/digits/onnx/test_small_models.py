@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -14,8 +15,10 @@ from digits.models.mlp import FeedForwardNet
 from digits.networks.classifier import Classifier
 from digits.networks.model import Model
 from digits.onnx import small_models
+from digits.onnx.contract import FAMILIARITY, INPUT
 from digits.onnx.export import check, to_onnx
 from digits.onnx.sections import Shrink
+from tests.digits.onnx.bounded import any_familiarity
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (300, 1, 28, 28), dtype=np.uint8)
 MODELS: dict[str, Model] = {
@@ -28,7 +31,7 @@ VALUES = Shrink(formats=["int8"], calibration_images=10, max_accuracy_drop=0.01)
 @pytest.fixture(scope="module", params=MODELS)
 def model(request: pytest.FixtureRequest) -> bytes:
     torch.manual_seed(1)
-    classifier = Classifier(MODELS[request.param].build(), 0.1307, 0.3081).eval()
+    classifier = Classifier(MODELS[request.param].build(), 0.1307, 0.3081, any_familiarity()).eval()
     return bytes(to_onnx(classifier, 20, {"mean": "0.1307", "safe_margin": "1.0"}).SerializeToString())
 
 
@@ -44,6 +47,10 @@ def test_a_smaller_model_keeps_the_contract_and_nearly_the_answers(
     types = {tensor.data_type for tensor in proto.graph.initializer}
     wanted = {"float16": onnx.TensorProto.FLOAT16, "int8": onnx.TensorProto.INT8}[name]
     assert wanted in types
+    familiar, expected = (
+        onnxruntime.InferenceSession(each).run([FAMILIARITY], {INPUT: IMAGES})[0] for each in (small, model)
+    )
+    np.testing.assert_allclose(familiar, expected, atol=1e-6, err_msg="its threshold is that of float32")
     some = small_models.Labelled(IMAGES, np.zeros(len(IMAGES), int))
     facts = small_models.compare(name, small, model, some, some)
     assert 0 < facts["largest_difference"] < largest

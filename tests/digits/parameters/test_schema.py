@@ -79,7 +79,7 @@ def test_a_choice_takes_its_own_values() -> None:
         ("augmentation.shift", -1.0, "augmentation.shift is -1.0; allowed: greater than or equal to 0"),
         ("distillation.temperature", 0, "distillation.temperature is 0; allowed: greater than 0"),
         ("train.learning_rate", 1, "train.learning_rate is 1, but there is no such key; allowed here: batch"),
-        ("trian", {}, "trian is {}, but there is no such key; allowed here: augmentation, distil"),
+        ("trian", {}, "trian is {}, but there is no such key; allowed here: augmentation, calibrate"),
         ("train", 3, "train is 3; allowed: the keys of Train"),
         ("verify.proven", 1.5, "verify.proven is 1.5; allowed: less than or equal to 1"),
         ("robustness.radii", [4, 2], "robustness.radii is [4, 2]; the radii must rise"),

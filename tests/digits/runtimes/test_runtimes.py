@@ -16,15 +16,18 @@ from digits.models.cnn import ConvolutionalNet
 from digits.models.mlp import FeedForwardNet
 from digits.networks.classifier import Classifier
 from digits.networks.model import Model as Network
+from digits.onnx.answers import ParityError
 from digits.onnx.certificate import Missing, certificate, check, compare_all
 from digits.onnx.certificate_table import line, table
+from digits.onnx.contract import FAMILIARITY
 from digits.onnx.export import to_onnx
-from digits.onnx.parity import Comparison, ParityError, Reference
+from digits.onnx.parity import Comparison, Reference
 from digits.onnx.proven import Proven
 from digits.onnx.runtime import Model, RuntimeUnavailableError, find
 from digits.onnx.sections import RUNTIMES, Verify
 from digits.runtimes.pytorch_float32 import PyTorchFloat32
 from digits.runtimes.pytorch_float64 import PyTorchFloat64
+from tests.digits.onnx.bounded import any_familiarity
 from tests.project import ROOT
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (150, 1, 28, 28), dtype=np.uint8)
@@ -43,7 +46,7 @@ def values(**changes: Any) -> Verify:
 @pytest.fixture(scope="module", params=NETWORKS)
 def model(request: pytest.FixtureRequest) -> Model:
     torch.manual_seed(1)
-    classifier = Classifier(NETWORKS[request.param].build(), 0.1307, 0.3081).eval()
+    classifier = Classifier(NETWORKS[request.param].build(), 0.1307, 0.3081, any_familiarity()).eval()
     return Model(to_onnx(classifier, 20, {}).SerializeToString(), classifier)
 
 
@@ -51,7 +54,15 @@ def model(request: pytest.FixtureRequest) -> Model:
 def reference(model: Model) -> Reference:
     oracle = PyTorchFloat64(model)
     labels = oracle.predict_all(IMAGES, 150).argmax(axis=1)
-    return Reference(oracle, PyTorchFloat32(model), IMAGES, labels, proven=Proven(model, IMAGES))
+    threshold = float(np.median(oracle.predict_all(IMAGES, 150, FAMILIARITY)))
+    return Reference(
+        oracle,
+        PyTorchFloat32(model),
+        IMAGES,
+        labels,
+        proven=Proven(model, IMAGES),
+        familiarity_threshold=threshold,
+    )
 
 
 def results_of(name: str, model: Model, reference: Reference) -> list[Comparison]:
@@ -175,6 +186,7 @@ def test_a_missing_runtime_fails_beside_others_that_pass(model: Model, reference
 
 TOY = """
 from digits.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
+from tests.digits.onnx.bounded import any_familiarity
 class Toy(OnnxRuntimeCpu):
     name = "toy"
 """

@@ -1,0 +1,70 @@
+"""What a training starts from: images, a teacher, and what tells whether a checkpoint belongs to it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from digits.common.errors import DigitsError
+from digits.common.files import code_sha256
+from digits.networks import model_file
+from digits.training.loop import Examples
+from digits.training.streaming import require_room
+
+LARGEST_PART = 6
+"""At most one image in so many is set aside, that the others may stand for all."""
+
+
+def read_examples(path: Path, device: torch.device) -> tuple[Examples, float, float]:
+    """The images of a file of normalized ones on this device, and the mean and std that they were made with.
+
+    Raises:
+        StreamError: they have no room in memory.
+    """
+    require_room(path, device)
+    tensors = load_file(path, device=str(device))
+    return Examples(tensors["images"], tensors["labels"]), tensors["mean"].item(), tensors["std"].item()
+
+
+def read_teacher(path: Path, mean: float, std: float, device: torch.device) -> torch.nn.Module:
+    """The network of a model file, on this device.
+
+    Raises:
+        DigitsError: there is no such model, or it takes other images.
+    """
+    if not path.exists():
+        raise DigitsError(
+            f"train.teacher is {path.name!r}, but there is no {path}; copy a trained model.safetensors to it"
+        )
+    teacher = model_file.load(path)
+    if (teacher.mean, teacher.std) != (mean, std):
+        raise DigitsError(
+            f"{path} takes images normalized with mean {teacher.mean} and std {teacher.std}, but "
+            f"params.yaml has {mean} and {std}; train the teacher with these"
+        )
+    return teacher.net.to(device)
+
+
+def identity(
+    made_from: dict[str, Any], code: Sequence[Path], data_sha256: str, device: torch.device, processes: int
+) -> dict[str, str]:
+    """Everything that decides where a training ends; `code` is all files that have a part in it."""
+    return {
+        "parameters": json.dumps(made_from),
+        "data_sha256": data_sha256,
+        "code_sha256": code_sha256(code, Path(__file__).parents[2]),
+        "torch": torch.__version__,
+        "device": device.type,
+        "processes": str(processes),
+    }
+
+
+def set_aside(total: int, count: int) -> NDArray[np.int64]:
+    """The numbers of `count` of `total` images, evenly spread, a sixth of them at most."""
+    found: NDArray[np.int64] = np.linspace(0, total - 1, min(count, total // LARGEST_PART)).astype(np.int64)
+    return found

@@ -1,0 +1,72 @@
+"""Train a second network without some of the training images, and keep its answers for them.
+
+A network's answers for images that it learnt from are too sure, so nothing can be calibrated by them. Where
+no images are set aside (normalize.validation_size is 0) and the network is to learn from all, a second
+one of the same values, trained without `crossfit.images` of them, stands in for it.
+"""
+
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import torch
+from safetensors.torch import save_file
+
+from digits.common.files import replacing, sha256
+from digits.common.stage import run
+from digits.networks import devices
+from digits.networks.inference import log_probabilities
+from digits.training.inputs import identity, read_examples, read_teacher, set_aside
+from digits.training.loop import Checkpoint, Examples, train
+from digits.training.sections import NO_TEACHER, Crossfit, TrainingValues
+
+TRAIN = Path("data/normalized/train.safetensors")
+VALIDATION = Path("data/normalized/validation.safetensors")
+TEACHERS = Path("teachers")
+ANSWERS = Path("models/crossfit.safetensors")
+CHECKPOINT = Path("models/.crossfit.part")
+BATCH = 1000
+
+
+class Values(NamedTuple):
+    training: TrainingValues
+    crossfit: Crossfit
+
+    @classmethod
+    def read(cls) -> Self:
+        return cls(TrainingValues.read(), Crossfit.read())
+
+
+def main(values: Values) -> None:
+    training = values.training
+    device = devices.choose(training.train.device)
+    devices.make_deterministic(training.train.threads)
+    validation, _, _ = read_examples(VALIDATION, device)
+    if len(validation):
+        print(f"{len(validation):,} images are set aside already; no second network is needed")
+        found = {"log_probabilities": torch.empty(0, 10), "rows": torch.empty(0, dtype=torch.int64)}
+    else:
+        found = second_network(training, values.crossfit.images, device)
+    with replacing(ANSWERS) as temporary:
+        save_file(found, temporary)
+    CHECKPOINT.unlink(missing_ok=True)
+
+
+def second_network(values: TrainingValues, count: int, device: torch.device) -> dict[str, torch.Tensor]:
+    """Which training images were set aside, `rows` [n], and its answers for them [n, 10]."""
+    examples, mean, std = read_examples(TRAIN, device)
+    rows = torch.from_numpy(set_aside(len(examples), count))
+    learnt = torch.ones(len(examples), dtype=torch.bool)
+    learnt[rows] = False
+    others = Examples(examples.images[learnt], examples.labels[learnt])
+    name = values.train.teacher
+    teacher = None if name == NO_TEACHER else read_teacher(TEACHERS / name, mean, std, device)
+    code, origin = [*values.code, Path(__file__)], values.origin | {"crossfit": {"images": len(rows)}}
+    checkpoint = Checkpoint(CHECKPOINT, lambda: identity(origin, code, sha256(TRAIN), device, 1))
+    print(f"training on {device}: {len(others):,} images, {len(rows):,} set aside")
+    net, _ = train(values, others, None, print, checkpoint, teacher)
+    answers = log_probabilities(net, examples.images[rows], BATCH)
+    return {"log_probabilities": answers.cpu(), "rows": rows}
+
+
+if __name__ == "__main__":
+    run(main, Values.read, "torch", "numpy", "safetensors")
