@@ -58,12 +58,12 @@ function answer(found) {
   const logProbabilities = found?.logProbabilities;
   const probabilities = logProbabilities ? Array.from(logProbabilities, Math.exp) : Array(10).fill(0);
   const best = probabilities.indexOf(Math.max(...probabilities));
+  const isRefused = Boolean(found) && promises !== null && found.familiarity < promises.familiarity_threshold;
   bars.forEach((row, digit) => {
-    row.classList.toggle("best", Boolean(logProbabilities) && digit === best);
+    row.classList.toggle("best", Boolean(found) && !isRefused && digit === best);
     row.querySelector("i").style.width = `${100 * probabilities[digit]}%`;
     row.querySelector("span").textContent = logProbabilities ? percent(probabilities[digit]) : "–";
   });
-  const isRefused = Boolean(found) && promises !== null && found.familiarity < promises.familiarity_threshold;
   find("#draw").classList.toggle("refused", isRefused);
   find("#answer").textContent = found && !isRefused ? best : "?";
   const words = !found
@@ -76,14 +76,14 @@ function answer(found) {
   announcement = setTimeout(() => (find("#announcement").textContent = words), 600);
 }
 
-/** The set of digits that has the right one as often as the model promises; nothing where it is one digit. */
+/** The set of digits that has the right one as often as the model promises, in words. */
 function among(logProbabilities, best) {
   if (promises === null) return "";
   const digits = Array.from(logProbabilities.keys()).filter(
     (digit) => digit === best || logProbabilities[digit] >= promises.set_threshold,
   );
-  const share = percent(promises.coverage);
-  return digits.length > 1 ? ` At ${share} it is one of {${digits.join(", ")}}.` : ` At ${share} it is no other.`;
+  const share = `${Number((100 * promises.coverage).toFixed(3))}\u00a0%`;
+  return ` The set that has the right digit in ${share} of cases: {${digits.join(", ")}}.`;
 }
 
 function fail(error) {
