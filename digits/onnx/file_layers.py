@@ -13,7 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from digits.onnx.contract import OUTPUT
 from digits.onnx.layers import OF_A_SUM, Convolution, Dense, Layer, Mean, UnknownNetworkError
+from digits.onnx.proven import leading_to
 
 Numbers = NDArray[np.float64]
 BEFORE = ("Cast", "Div", "Sub", "Div")
@@ -54,7 +56,7 @@ def read(content: bytes) -> File:
     graph = onnx.load_from_string(content).graph
     held: dict[str, NDArray[Any]] = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
     nodes = []
-    for node in graph.node:
+    for node in leading_to(graph, OUTPUT):
         if node.op_type == "DequantizeLinear" and node.input[0] in held:
             held[node.output[0]] = _dequantized(node, held)
         else:

@@ -44,14 +44,24 @@ function node(message) {
   const number = (attribute) => [...fields(attribute)].find(([n]) => n === 2 || n === 3)?.[1];
   const attributes = all(message, 5).map((attribute) => [text(all(attribute, 1)[0]), number(attribute)]);
   const [kind] = all(message, 4).map(text);
-  return { kind, inputs: all(message, 1).map(text), attributes: Object.fromEntries(attributes) };
+  const [inputs, outputs] = [1, 2].map((field) => all(message, field).map(text));
+  return { kind, inputs, outputs, attributes: Object.fromEntries(attributes) };
+}
+
+/** The nodes that have a part in an output, in order; a graph's nodes are sorted. */
+function leadingTo(output, nodes) {
+  const wanted = new Set([output]);
+  const isPart = ({ inputs, outputs }) =>
+    outputs.some((name) => wanted.has(name)) && inputs.every((name) => wanted.add(name));
+  return nodes.toReversed().filter(isPart).reverse();
 }
 
 /** { mean, std, layers: [{ weight, sizes, bias, rows, columns, largest }] }; null where it is another kind of network. */
 export function read(model) {
   const [graph] = all(model, 7);
   const held = Object.fromEntries(all(graph, 5).map(tensor));
-  const nodes = all(graph, 1).map(node).filter(({ kind }) => kind !== "Reshape" && kind !== "Flatten");
+  const parts = leadingTo("log_probabilities", all(graph, 1).map(node));
+  const nodes = parts.filter(({ kind }) => kind !== "Reshape" && kind !== "Flatten");
   if (!/^Cast Div Sub Div (Gemm Relu )*Gemm LogSoftmax$/.test(nodes.map(({ kind }) => kind).join(" "))) return null;
   const [scale, mean, std] = nodes.slice(1, 4).map(({ inputs }) => held[inputs[1]][0]);
   const layers = nodes.filter(({ kind }) => kind === "Gemm").map(({ inputs, attributes }) => {

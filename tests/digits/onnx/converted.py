@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from digits.models.cnn import ConvolutionalNet
 from digits.networks.classifier import Classifier
 from digits.onnx import small_models
-from digits.onnx.export import INPUT, OUTPUT, to_onnx
+from digits.onnx.contract import INPUT, OUTPUT
+from digits.onnx.export import to_onnx
 from tests.digits.onnx.bounded import mlp, normalizing
 
 RNG = np.random.default_rng(1)
