@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.numpy import load_file
 from tqdm import tqdm
 
@@ -24,9 +25,9 @@ CHANGES = Augmentation(shift=2.0, rotation=10.0, scale=0.1, elastic=0.5)
 PIECE = 10_000  # images
 
 
-def header(count: int) -> bytes:
+def header(count: int, metadata: dict[str, str] | None = None) -> bytes:
     """That of a safetensors file with `count` images before their labels, mean and std."""
-    tensors: dict[str, Any] = {}
+    tensors: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
     end = 0
     shapes = {"images": ("F32", [count, 1, 28, 28], 4), "labels": ("I64", [count], 8)}
     for name, (kind, shape, width) in (shapes | {n: ("F64", [1], 8) for n in ("mean", "std")}).items():
@@ -44,13 +45,15 @@ def progress(count: int) -> "tqdm[Any]":
 
 def write(count: int, source: Path, target: Path, seed: int = 42) -> None:
     """Write `count` images: those of `source` as they are, then again, changed anew each time."""
+    with safe_open(source, framework="np") as about:
+        metadata = about.metadata()
     data = load_file(source)
     images, labels = data["images"], data["labels"]
     generator = torch.Generator().manual_seed(seed)
     temporary = target.with_name(f".{target.name}.part")
     try:
         with temporary.open("wb") as file, progress(count) as bar:
-            file.write(header(count))
+            file.write(header(count, metadata))
             for start in range(0, count, PIECE):
                 rows = np.arange(start, min(start + PIECE, count))
                 piece = images[rows % len(images)]

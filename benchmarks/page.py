@@ -158,7 +158,7 @@ def take_screenshots(browser: Browser, address: str, folder: Path) -> None:
         draw(page, drawings[digit]["strokes"])
         page.mouse.move(0, 0)
         page.wait_for_timeout(300)  # the bars' movement
-        page.get_by_text("The digit stays the same if").wait_for()  # the proofs
+        page.get_by_text("The answer stays the same if").wait_for()  # the proofs
         page.screenshot(path=folder / f"page-{view}-{scheme}.png")
         context.close()
 

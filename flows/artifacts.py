@@ -13,6 +13,7 @@ from prefect_dvc.workspace import Workspace
 METRICS = Path("reports/metrics.json")
 MISTAKES = Path("reports/mistakes.png")
 PARITY = Path("reports/parity.json")
+DATA = Path("reports/data.json")
 
 PARITY_COLUMNS = (
     "provider",

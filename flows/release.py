@@ -17,9 +17,9 @@ from ruamel.yaml import YAML
 
 from digits.common.files import replacing
 from flows import provenance, signing
-from flows.artifacts import METRICS, PARITY, read_json
+from flows.artifacts import DATA, METRICS, PARITY, read_json
 from flows.bom import bill
-from flows.model_card import model_card
+from flows.model_card import Reports, model_card
 from flows.provenance import BILL, CARD, LOCK, PARAMETERS, PROVENANCE, SUMS
 from flows.workspace import ModelArtifact
 from prefect_dvc.project import ProjectError
@@ -96,7 +96,7 @@ def _publish(root: Path, model: ModelArtifact, log: Callable[[str], None]) -> Re
 
 def _fill(scratch: Path, root: Path, model: ModelArtifact, lock: dict[str, Any]) -> dict[str, Any]:
     """Write all of a release into a folder; return its metrics."""
-    for path in (model.path, METRICS, PARITY, *PICTURES):
+    for path in (model.path, METRICS, PARITY, DATA, *PICTURES):
         _copy(root / path, scratch / path.name, _recorded(lock, path))
     metrics, parity = read_json(scratch / METRICS.name), read_json(scratch / PARITY.name)
     if parity.get("passed") is not True or parity.get("accuracy_runtime") != metrics.get("accuracy"):
@@ -105,11 +105,12 @@ def _fill(scratch: Path, root: Path, model: ModelArtifact, lock: dict[str, Any])
     _write(scratch / PARAMETERS, parameters)
     shutil.copy(root / LOCK, scratch)
     digest = _digest(scratch / model.path.name, "sha256")
-    _write(scratch / BILL, bill(model, metrics, lock, parameters, versions, digest))
+    reports = Reports(metrics, parity, read_json(scratch / DATA.name))
+    _write(scratch / BILL, bill(model, reports, lock, parameters, versions, digest))
     hashes = {path.name: _digest(path, "sha256") for path in sorted(scratch.iterdir())}
-    (scratch / CARD).write_text(model_card(model, metrics, parity, parameters, versions, hashes))
+    (scratch / CARD).write_text(model_card(model, reports, parameters, versions, hashes))
     commit = provenance.commit_of(root, provenance.code_paths(lock))
-    copied = [str(path) for path in (model.path, METRICS, PARITY, *PICTURES)]
+    copied = [str(path) for path in (model.path, METRICS, PARITY, DATA, *PICTURES)]
     _write(scratch / PROVENANCE, provenance.statement(lock, copied, sorted(scratch.iterdir()), commit))
     for name in (CARD, PROVENANCE):
         hashes[name] = _digest(scratch / name, "sha256")

@@ -20,8 +20,10 @@ from prefect_ray import RayTaskRunner
 from prefect_ray.context import remote_options
 
 import digits
+from digits.common.about import About
 from digits.common.errors import DigitsError
 from digits.common.files import DROPPINGS, code_files, code_sha256, sha256
+from digits.data import raw
 from digits.data.sections import Normalize
 from digits.parameters.schema import Parameters
 from digits.sweeps import results as sweep_results
@@ -93,7 +95,7 @@ class Resources:
 
 
 @task(name="trial", cache_policy=NO_CACHE, persist_result=False)
-def trial(values: dict[str, Any], images: Any, labels: Any) -> dict[str, object]:
+def trial(values: dict[str, Any], images: Any, labels: Any, about: str) -> dict[str, object]:
     """One training; what became of it, as `stages.trial.run` says it."""
     # Only here, in a process of Ray: they load torch.
     from digits.data.datasets import Dataset
@@ -101,7 +103,8 @@ def trial(values: dict[str, Any], images: Any, labels: Any) -> dict[str, object]
 
     try:
         normalize = Normalize.model_validate(values[Normalize.key])
-        return run(TrainingValues.of(values), normalize, Dataset(images, labels))
+        what = About.parse(about, RAW)
+        return run(TrainingValues.of(values), normalize, Dataset(images, labels), what)
     except DigitsError as error:
         return {"status": "failed", "reason": str(error), "curve": [], "kept": None}
 
@@ -118,12 +121,13 @@ def trials(plan: Plan, points: Sequence[Point], folder: Path, resources: Resourc
 def _rows(plan: Plan, points: Sequence[Point], folder: Path, resources: Resources) -> list[Row]:
     import ray  # only now, for it reads the environment that `Resources` makes
 
-    from digits.data.datasets import read_raw
-
     resources.check(ray.nodes())  # type: ignore[no-untyped-call]
-    images, labels = read_raw(RAW, "train")
+    about = raw.read_about(RAW)
+    for point in points:
+        about.require(point.parameters.data.set, RAW)
+    images, labels = raw.read(RAW, raw.TRAIN, about)
     # Once, for all trials on all machines.
-    data = {"images": ray.put(images), "labels": ray.put(labels)}
+    data = {"images": ray.put(images), "labels": ray.put(labels), "about": about.text}
     batch = _Batch(folder, data, resources, _data())
     if not plan.tune_seeds:
         return batch.run(points, plan.seeds, tuning=False)
@@ -207,5 +211,6 @@ def _data() -> dict[str, str]:
     return {
         "images_sha256": sha256(RAW / "train-images-idx3-ubyte"),
         "labels_sha256": sha256(RAW / "train-labels-idx1-ubyte"),
+        "about_sha256": sha256(RAW / raw.ABOUT),
         "torch": version("torch"),
     }

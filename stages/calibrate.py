@@ -14,7 +14,7 @@ from digits.calibration.calibration_file import Calibration, Facts
 from digits.calibration.sections import Calibrate
 from digits.common.files import replacing
 from digits.common.stage import run
-from digits.networks import devices, model_file
+from digits.networks import devices, images, model_file
 from digits.networks.familiarity import greys
 from digits.networks.inference import log_probabilities
 
@@ -28,16 +28,21 @@ BATCH = 1000
 
 def main(values: Calibrate) -> None:
     devices.make_deterministic(threads=1)
-    crossfit, validation = load_file(ANSWERS), load_file(VALIDATION)
-    if len(validation["labels"]):
-        answers = log_probabilities(model_file.load(MODEL).net, validation["images"], BATCH)
+    about, model, validation = images.about(TRAIN), model_file.load(MODEL), images.read(VALIDATION)
+    about.require_same(model.about, TRAIN, MODEL)
+    about.require_same(validation.about, TRAIN, VALIDATION)
+    about.require_same(images.about(ANSWERS), TRAIN, ANSWERS)
+    if len(validation.labels):
+        answers = log_probabilities(model.net, validation.images, BATCH)
         aside, learnt = batches(VALIDATION), batches(TRAIN)
     else:
+        crossfit = load_file(ANSWERS)
         answers, rows = crossfit["log_probabilities"], crossfit["rows"]
         aside, learnt = batches(TRAIN, rows), batches(TRAIN, rows, others=True)
-    familiarity = subspaces.fit(learnt)
-    scores, digits = zip(*((familiarity(images).numpy(), labels) for images, labels in aside), strict=True)
-    labels = torch.cat(digits).numpy()
+    conformal.rank(len(answers), values.coverage)  # where no image is set aside, nothing can be fitted
+    familiarity = subspaces.fit(learnt, len(about.classes))
+    scores, found_labels = zip(*((familiarity(part).numpy(), own) for part, own in aside), strict=True)
+    labels = torch.cat(found_labels).numpy()
     found = temperature.fit(answers.numpy(), labels)
     facts = Facts(
         temperature=found,
@@ -48,7 +53,7 @@ def main(values: Calibrate) -> None:
         calibration_images=len(labels),
     )
     with replacing(CALIBRATION) as temporary:
-        calibration_file.save(Calibration(facts, familiarity), temporary)
+        calibration_file.save(Calibration(facts, familiarity, about), temporary)
     print(
         f"{CALIBRATION}: temperature {found:.4f}, from {len(labels):,} images set aside; refused below a "
         f"familiarity of {facts.familiarity_threshold:.4f}, in the set from {np.exp(facts.set_threshold):.2%}"
@@ -58,19 +63,19 @@ def main(values: Calibrate) -> None:
 def batches(
     path: Path, rows: torch.Tensor | None = None, others: bool = False
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Images of a normalized set as grey values scaled to [0, 1], as they were, with their digits.
+    """Images of a normalized set as grey values scaled to [0, 1], as they were, with their labels.
 
     All of them, or those of `rows`, or all `others`, in their order. The file is read in parts.
     """
     with safe_open(path, framework="pt") as file:
-        images, labels = file.get_slice("images"), file.get_tensor("labels")
+        pictures, labels = file.get_slice("images"), file.get_tensor("labels")
         mean, std = file.get_tensor("mean").item(), file.get_tensor("std").item()
         mine = torch.full((len(labels),), others or rows is None)
         if rows is not None:
             mine[rows] = not others
         for start in range(0, len(labels), BATCH):
             kept = mine[start : start + BATCH]
-            part = images[start : start + BATCH][kept]
+            part = pictures[start : start + BATCH][kept]
             yield greys(part, mean, std), labels[start : start + BATCH][kept]
 
 

@@ -11,9 +11,10 @@ from typing import NamedTuple, Self
 import torch
 from safetensors.torch import save_file
 
+from digits.common.about import METADATA
 from digits.common.files import replacing, sha256
 from digits.common.stage import run
-from digits.networks import devices
+from digits.networks import devices, images
 from digits.networks.inference import log_probabilities
 from digits.training.inputs import identity, read_examples, read_teacher, set_aside
 from digits.training.loop import Checkpoint, Examples, train
@@ -40,30 +41,35 @@ def main(values: Values) -> None:
     training = values.training
     device = devices.choose(training.train.device)
     devices.make_deterministic(training.train.threads)
-    validation, _, _ = read_examples(VALIDATION, device)
-    if len(validation):
-        print(f"{len(validation):,} images are set aside already; no second network is needed")
-        found = {"log_probabilities": torch.empty(0, 10), "rows": torch.empty(0, dtype=torch.int64)}
+    about, validation = images.about(TRAIN), read_examples(VALIDATION, device)
+    about.require_same(validation.about, TRAIN, VALIDATION)
+    if count := len(validation.labels):
+        print(f"{count:,} images are set aside already; no second network is needed")
+        none = torch.empty(0, len(about.classes))
+        found = {"log_probabilities": none, "rows": torch.empty(0, dtype=torch.int64)}
     else:
         found = second_network(training, values.crossfit.images, device)
     with replacing(ANSWERS) as temporary:
-        save_file(found, temporary)
+        save_file(found, temporary, {METADATA: about.text})
     CHECKPOINT.unlink(missing_ok=True)
 
 
 def second_network(values: TrainingValues, count: int, device: torch.device) -> dict[str, torch.Tensor]:
-    """Which training images were set aside, `rows` [n], and its answers for them [n, 10]."""
-    examples, mean, std = read_examples(TRAIN, device)
-    rows = torch.from_numpy(set_aside(len(examples), count))
-    learnt = torch.ones(len(examples), dtype=torch.bool)
+    """Which training images were set aside, `rows` [n], and its answers for them [n, classes]."""
+    examples = read_examples(TRAIN, device)
+    classes = examples.about.classes
+    rows = torch.from_numpy(set_aside(len(examples.labels), count))
+    learnt = torch.ones(len(examples.labels), dtype=torch.bool)
     learnt[rows] = False
     others = Examples(examples.images[learnt], examples.labels[learnt])
     name = values.train.teacher
-    teacher = None if name == NO_TEACHER else read_teacher(TEACHERS / name, mean, std, device)
+    teacher = None
+    if name != NO_TEACHER:
+        teacher = read_teacher(TEACHERS / name, examples.mean, examples.std, device, classes)
     code, origin = [*values.code, Path(__file__)], values.origin | {"crossfit": {"images": len(rows)}}
     checkpoint = Checkpoint(CHECKPOINT, lambda: identity(origin, code, sha256(TRAIN), device, 1))
     print(f"training on {device}: {len(others):,} images, {len(rows):,} set aside")
-    net, _ = train(values, others, None, print, checkpoint, teacher)
+    net, _ = train(values, others, None, print, checkpoint, teacher, classes=len(classes))
     answers = log_probabilities(net, examples.images[rows], BATCH)
     return {"log_probabilities": answers.cpu(), "rows": rows}
 

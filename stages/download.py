@@ -1,16 +1,19 @@
-"""Fetch the four original files into data/raw/."""
+"""Fetch the images of the chosen set into data/raw/: four files as MNIST has them, and what they are."""
 
 from pathlib import Path
 
 from digits.common.stage import FETCHED, run
-from digits.data.download import download
-from digits.data.mnist import RAW_FILES
-from digits.data.sections import Download
+from digits.data import raw
+from digits.data.data_set import Wanted
+
+RAW = Path("data/raw")
 
 
-def main(values: Download) -> None:
-    download(values.mirrors, Path("data/raw"), values.attempts, values.timeout, files=RAW_FILES, kept=FETCHED)
+def main(wanted: Wanted) -> None:
+    about = wanted.set.fetch(wanted, RAW, FETCHED)
+    raw.write_about(RAW, about)
+    print(f"{about.title}: {about.images['train']:,} images to train on, {about.images['t10k']:,} to test")
 
 
 if __name__ == "__main__":
-    run(main, Download.read)
+    run(main, Wanted.read, "numpy", "pillow")

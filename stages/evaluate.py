@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from digits.calibration import calibration_file, conformal
 from digits.calibration.calibration_file import Calibration
-from digits.common.files import replacing
+from digits.common.about import About
+from digits.common.files import replacing, sha256
 from digits.common.stage import run
 from digits.evaluation import pictures
 from digits.evaluation.metrics import Evaluation, check_accuracy
 from digits.evaluation.reliability import Reliability
 from digits.evaluation.sections import Evaluate
-from digits.networks import devices, model_file
+from digits.networks import devices, images, model_file
 from digits.networks.familiarity import greys
 from digits.networks.inference import log_probabilities
 
@@ -36,35 +36,49 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
         )
 
 
+def write_data(model: model_file.TrainedModel, test: About, count: int) -> None:
+    """What the model has learned from and is measured on, by its hashes: reports/data.json."""
+    facts = {
+        "trained_on": {**model.about.model_dump(), "train.safetensors": model.data_sha256},
+        "tested_on": {**test.model_dump(), "test.safetensors": sha256(TEST)},
+        "test_images": count,
+    }
+    with replacing(REPORTS / "data.json") as temporary:
+        temporary.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def main(values: Evaluate) -> None:
     devices.make_deterministic(threads=1)
-    test = load_file(TEST)
-    model, calibration = model_file.load(MODEL), calibration_file.load(CALIBRATION)
-    labels = test["labels"].numpy()
-    output = log_probabilities(model.net, test["images"], values.batch_size)
-    calibrated = log_probabilities(calibration.apply(model).net, test["images"], values.batch_size).numpy()
-    result = Evaluation(output.numpy(), labels)
+    model, test = model_file.load(MODEL), images.read(TEST)
+    calibration = calibration_file.load(CALIBRATION)
+    model.about.require_same(test.about, MODEL, TEST)
+    output = log_probabilities(model.net, test.images, values.batch_size)
+    calibrated = log_probabilities(calibration.apply(model).net, test.images, values.batch_size).numpy()
+    result = Evaluation(output.numpy(), test.labels.numpy())
+    classes = test.about.classes
+    write_data(model, test.about, len(result.labels))
     with replacing(REPORTS / "metrics.json") as temporary:
         temporary.write_text(json.dumps(result.metrics, indent=2) + "\n")
-    before, after = Reliability(output.numpy(), labels), Reliability(calibrated, labels)
-    scaled = greys(test["images"], model.mean, model.std).split(values.batch_size)
+    before, after = Reliability(output.numpy(), result.labels), Reliability(calibrated, result.labels)
+    scaled = greys(test.images, model.mean, model.std).split(values.batch_size)
     familiar = np.concatenate([calibration.familiarity(part).numpy() for part in scaled])
     report_calibration(before, after, familiar, calibration)
-    write_csv(REPORTS / "classes.csv", result.classes)
-    pairs = zip(labels.tolist(), result.predictions.tolist(), strict=True)
-    write_csv(REPORTS / "predictions.csv", [{"actual": a, "predicted": p} for a, p in pairs])
-    title = f"{result.accuracy:.2%} of {len(labels):,} test images are right"
+    write_csv(REPORTS / "classes.csv", [row | {"class": classes[row["class"]]} for row in result.classes])
+    pairs = zip(result.labels.tolist(), result.predictions.tolist(), strict=True)
+    write_csv(
+        REPORTS / "predictions.csv", [{"actual": classes[a], "predicted": classes[p]} for a, p in pairs]
+    )
+    title = f"{result.accuracy:.2%} of {len(result.labels):,} test images are right"
     with replacing(REPORTS / "confusion_matrix.png") as temporary:
-        pictures.confusion(result.confusion, title, temporary)
+        pictures.confusion(result.confusion, classes, title, temporary)
     worst = result.mistakes[: values.mistakes]
     predicted = result.predictions[worst]
     sure = np.exp(calibrated[worst, predicted])
-    images = test["images"].numpy()[worst, 0]
     with replacing(REPORTS / "mistakes.png") as temporary:
         pictures.mistakes(
-            images,
-            labels[worst].tolist(),
-            predicted.tolist(),
+            test.images.numpy()[worst, 0],
+            [classes[label] for label in result.labels[worst]],
+            [classes[label] for label in predicted],
             sure.tolist(),
             len(result.mistakes),
             temporary,
@@ -76,7 +90,7 @@ def main(values: Evaluate) -> None:
 def report_calibration(
     before: Reliability, after: Reliability, familiar: NDArray[np.float32], calibration: Calibration
 ) -> None:
-    """Write what the probabilities, the refusals and the sets of digits are worth on the test images."""
+    """Write what the probabilities, the refusals and the sets of classes are worth on the test images."""
     facts, rows = calibration.facts, np.arange(len(after.labels))
     sets = conformal.sets(after.log_probabilities, facts.set_threshold)
     changed = before.log_probabilities.argmax(axis=1) != after.log_probabilities.argmax(axis=1)
@@ -87,12 +101,12 @@ def report_calibration(
         "calibration_images": facts.calibration_images,
         "before": before.figures,
         "after": after.figures,
-        "digits_changed": int(changed.sum()),
+        "classes_changed": int(changed.sum()),
         "refused": refused,
         "sets": {
             "coverage": coverage,
             "mean_size": size,
-            "of_one_digit": float((sets.sum(axis=1) == 1).mean()),
+            "of_one_class": float((sets.sum(axis=1) == 1).mean()),
         },
     }
     with replacing(REPORTS / "calibration.json") as temporary:
@@ -109,8 +123,9 @@ def report_calibration(
         pictures.reliability({"as trained": before.bins, "calibrated": after.bins}, temporary)
     was, is_now = (each.figures["expected_calibration_error"] for each in (before, after))
     print(
-        f"expected calibration error {is_now:.4f}, as trained {was:.4f}; {refused:.2%} refused as unlike a "
-        f"digit; {coverage:.2%} of the sets have the right digit, with {size:.2f} digits on average"
+        f"expected calibration error {is_now:.4f}, as trained {was:.4f}; {refused:.2%} refused as "
+        f"unlike {calibration.about.thing}; {coverage:.2%} of the sets have the right class, with {size:.2f} "
+        "classes on average"
     )
 
 

@@ -24,11 +24,12 @@ def main(values: Export) -> None:
     made_from = json.dumps(model.parameters, sort_keys=True)
     metadata = {
         "license": "Apache-2.0",
-        "classes": json.dumps([str(digit) for digit in range(10)]),
+        "classes": json.dumps(model.about.classes, ensure_ascii=False),
         "mean": repr(model.mean),
         "std": repr(model.std),
         "parameters": made_from,
         "parameters_sha256": hashlib.sha256(made_from.encode()).hexdigest(),
+        "data": model.about.text,
         "data_sha256": model.data_sha256,
         "model_sha256": sha256(MODEL),
         "calibration_sha256": sha256(CALIBRATION),

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from safetensors.numpy import save_file
 
+from digits.common.about import METADATA, Data
 from digits.common.files import replacing
 from digits.common.stage import run
-from digits.data.datasets import check_statistics, read_raw, split, to_tensors
+from digits.data import raw
+from digits.data.datasets import split, to_tensors
 from digits.data.sections import Normalize
 
 RAW = Path("data/raw")
@@ -14,13 +16,15 @@ NORMALIZED = Path("data/normalized")
 
 
 def main(values: Normalize) -> None:
-    original, test = read_raw(RAW, "train"), read_raw(RAW, "t10k")
-    check_statistics(original.images, values.mean, values.std)
+    about = raw.read_about(RAW, Data.read().set)
+    original, test = raw.read(RAW, raw.TRAIN, about), raw.read(RAW, raw.TEST, about)
+    mean, std = values.statistics(original.images, about)
+    print(f"{about.title}: {len(about.classes)} classes, mean {mean}, standard deviation {std}")
     training, validation = split(original, values.validation_size, values.validation_seed)
     for name, data in (("train", training), ("validation", validation), ("test", test)):
         path = NORMALIZED / f"{name}.safetensors"
         with replacing(path) as temporary:
-            save_file(to_tensors(data, values.mean, values.std), temporary)
+            save_file(to_tensors(data, mean, std), temporary, {METADATA: about.text})
         print(f"{path}: {len(data.labels):,} images")
 
 

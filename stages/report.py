@@ -6,10 +6,10 @@ import os
 import shutil
 from pathlib import Path
 
+from digits.common.about import About
 from digits.common.files import copy_folder, scratch_folder, sha256
 from digits.common.stage import run
-from digits.data.datasets import read_raw
-from digits.data.mnist import RAW_FILES
+from digits.data import raw
 from digits.data.web_runtime import LIBRARY, VERSION, WASM
 from digits.page import content as page
 from digits.page.sections import Report
@@ -27,25 +27,37 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def measured() -> About:
+    """The images that the evaluate stage has measured the model on."""
+    path = REPORTS / "data.json"
+    tested = json.loads(path.read_text(encoding="utf-8"))["tested_on"]
+    tested.pop("test.safetensors")
+    return About.parse(json.dumps(tested), path)
+
+
 def main(values: Report) -> None:
     metrics = json.loads((REPORTS / "metrics.json").read_text())
-    answers = page.Answers(MODEL.read_bytes(), read_raw(RAW, "t10k"))
-    predictions = [int(row["predicted"]) for row in read_csv(REPORTS / "predictions.csv")]
-    answers.check(predictions, metrics["accuracy"])
+    about = raw.read_about(RAW)
+    raw.require_source(RAW, about, measured(), REPORTS / "data.json")
+    answers = page.Answers(MODEL.read_bytes(), raw.read(RAW, raw.TEST, about))
+    predictions = [row["predicted"] for row in read_csv(REPORTS / "predictions.csv")]
+    answers.check(predictions, metrics["accuracy"], about.classes)
     report = page.report(
         answers,
         values.mistakes,
         read_csv(REPORTS / "training.csv"),
-        {path.name: sha256(path) for path in (MODEL, *sorted(RAW / file.name for file in RAW_FILES))},
+        {MODEL.name: sha256(MODEL), **dict(sorted(about.sha256.items()))},
         {
             "file": MODEL.name,
             "bytes": MODEL.stat().st_size,
             "runs here in": f"onnxruntime-web {VERSION} (MIT license)",
-            "license": "Apache-2.0; of the test images, CC BY-SA 3.0",
+            "license": f"Apache-2.0; of the test images: {about.license}",
         },
+        data=about.model_dump(exclude={"sha256"}),
         metrics=metrics,
         classes=[
-            {key: float(value) for key, value in row.items()} for row in read_csv(REPORTS / "classes.csv")
+            {key: value if key == "class" else float(value) for key, value in row.items()}
+            for row in read_csv(REPORTS / "classes.csv")
         ],
         parity=json.loads((REPORTS / "parity.json").read_text()),
     )

@@ -1,4 +1,4 @@
-"""By how much pixels may change without the digit changing: reports/robustness.*.
+"""By how much pixels may change without the class changing: reports/robustness.*.
 
 A stage of robustness/dvc.yaml, not of the pipeline: it takes longer than all of that.
 """
@@ -12,23 +12,26 @@ import torch
 
 from digits.common.files import replacing
 from digits.common.stage import run
-from digits.data.datasets import read_raw
+from digits.data import raw
 from digits.evaluation import pictures
 from digits.networks import devices, model_file
 from digits.onnx.robustness import measure
 from digits.onnx.sections import Robustness
 
 MODEL = Path("models/model.safetensors")
+RAW = Path("data/raw")
 REPORTS = Path("reports")
 
 
 def main(values: Robustness) -> None:
     devices.make_deterministic(threads=1)
-    test = read_raw(Path("data/raw"), "t10k")
+    model, about = model_file.load(MODEL), raw.read_about(RAW)
+    about.require_same(model.about, RAW, MODEL)
+    test = raw.read(RAW, raw.TEST, about)
     chosen = np.linspace(0, len(test.images) - 1, min(values.images, len(test.images))).round().astype(int)
     images = torch.from_numpy(test.images[chosen, None].copy())
     labels = torch.from_numpy(test.labels[chosen].astype(np.int64))
-    found = measure(model_file.load(MODEL).classifier, images, labels, values.radii)
+    found = measure(model.classifier, images, labels, values.radii)
     accuracies = {str(radius): found.accuracies(radius) for radius in values.radii}
     for radius, (safe, standing) in accuracies.items():
         print(f"within {radius} grey values: {safe:.2%} proven right, {standing:.2%} left by the attack")
@@ -43,9 +46,10 @@ def main(values: Robustness) -> None:
         temporary.write_text(json.dumps(facts, indent=2) + "\n")
     with replacing(REPORTS / "robustness.csv") as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["image", "digit", "proven_radius", "attacked_radius"])
+        writer.writerow(["image", "class", "proven_radius", "attacked_radius"])
         broken = [radius if radius < 256 else "" for radius in found.broken.tolist()]
-        writer.writerows(zip(chosen, labels.tolist(), found.safe.tolist(), broken, strict=True))
+        names = [about.classes[label] for label in labels.tolist()]
+        writer.writerows(zip(chosen, names, found.safe.tolist(), broken, strict=True))
     with replacing(REPORTS / "robustness.png") as temporary:
         proven, left = ([accuracy, *curve] for curve in zip(*accuracies.values(), strict=True))
         pictures.robustness([0, *values.radii], proven, left, temporary)

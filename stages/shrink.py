@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.calibration import calibration_file
 from digits.common.files import replacing
 from digits.common.stage import run
-from digits.data.datasets import read_raw
+from digits.data import raw
 from digits.networks import devices, model_file
 from digits.onnx import small_models
 from digits.onnx.layers import UnknownNetworkError
@@ -20,17 +21,22 @@ from digits.onnx.runtime import Model
 from digits.onnx.sections import Shrink
 
 MODEL = Path("models/model.safetensors")
+RAW = Path("data/raw")
 ONNX = Path("models/model.onnx")
+CALIBRATION = Path("models/calibration.safetensors")
 SMALL = Path("models/small")
 
 
 def main(values: Shrink) -> None:
     devices.make_deterministic(threads=1)
-    model = ONNX.read_bytes()
-    training, test = (read_raw(Path("data/raw"), prefix) for prefix in ("train", "t10k"))
+    model, about = ONNX.read_bytes(), raw.read_about(RAW)
+    trained = model_file.load(MODEL)
+    about.require_same(trained.about, RAW, MODEL)
+    training, test = (raw.read(RAW, prefix, about) for prefix in (raw.TRAIN, raw.TEST))
     calibration, judged = small_models.set_aside(training, values.calibration_images)
     tested = small_models.Labelled(test.images[:, None].copy(), test.labels)
-    single = _proven(model, tested.images)
+    classifier = calibration_file.load(CALIBRATION).apply(trained).classifier
+    single = _proven(Model(model, classifier), tested.images)
     SMALL.mkdir(exist_ok=True)
     found = []
     for name in values.formats:
@@ -52,17 +58,17 @@ def main(values: Shrink) -> None:
         )
         if bound := facts["bound"]:
             print(
-                f"{name}: {bound['certain_to_agree']:,} of {bound['images_bounded']:,} digits are certain to "
-                "be those of float32, in every runtime that computes what the file says; onnxruntime's "
+                f"{name}: {bound['certain_to_agree']:,} of {bound['images_bounded']:,} answers are certain "
+                "to be those of float32, in every runtime that computes what the file says; onnxruntime's "
                 f"largest error is {bound['part_of_bound']:.1e} of its bound"
             )
     with replacing(SMALL / "certificate.json") as temporary:
         temporary.write_text(json.dumps({"models": found}, indent=2) + "\n")
 
 
-def _proven(model: bytes, images: NDArray[np.uint8]) -> Proven | None:
+def _proven(model: Model, images: NDArray[np.uint8]) -> Proven | None:
     try:
-        return Proven(Model(model, model_file.load(MODEL).classifier), images)
+        return Proven(model, images)
     except UnknownNetworkError as error:
         print(f"{error}: nothing is proven of the smaller models")
         return None

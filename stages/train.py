@@ -6,12 +6,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
+from digits.common.about import About, Data
 from digits.common.files import replacing, sha256
 from digits.common.stage import run
-from digits.networks import devices, model_file
+from digits.networks import devices, images, model_file
 from digits.training import distributed
 from digits.training.inputs import identity, read_examples, read_teacher
 from digits.training.loop import Checkpoint, Examples, train
@@ -37,11 +39,30 @@ def write_history(rows: list[Interval], path: Path) -> None:
             writer.writerow(f"{value:.6g}" if isinstance(value, float) else value for value in values)
 
 
-def read_training(stream: bool, device: torch.device) -> tuple[Examples | Stream, float, float]:
-    if not stream:
-        return read_examples(TRAIN, device)
-    images = Stream(TRAIN, device)
-    return images, images.tensors.mean, images.tensors.std
+class Prepared(NamedTuple):
+    """Images to train on, and what they are."""
+
+    examples: Examples | Stream
+    mean: float
+    std: float
+    about: About
+
+
+def read_training(stream: bool, device: torch.device) -> Prepared:
+    """Raises DigitsError where they are not what they must be."""
+    if stream:
+        about, streamed = images.about(TRAIN), Stream(TRAIN, device)
+        images.check_labels(torch.from_numpy(streamed.tensors.labels), about, TRAIN)
+        return Prepared(streamed, streamed.tensors.mean, streamed.tensors.std, about)
+    found = read_examples(TRAIN, device)
+    return Prepared(Examples(found.images, found.labels), found.mean, found.std, found.about)
+
+
+def read_validation(about: About, device: torch.device) -> Examples:
+    """Raises DigitsError where they are not what they must be, or not of the set of the training images."""
+    found = read_examples(VALIDATION, device)
+    about.require_same(found.about, TRAIN, VALIDATION)
+    return Examples(found.images, found.labels)
 
 
 def main(parameters: TrainingValues) -> None:
@@ -50,14 +71,16 @@ def main(parameters: TrainingValues) -> None:
     device = ranks.device if ranks else devices.choose(parameters.train.device)
     devices.make_deterministic(parameters.train.threads)
     devices.warn_of_threads(parameters.train.threads)
-    training, mean, std = read_training(parameters.train.stream, device)
-    validation, _, _ = read_examples(VALIDATION, device)
+    training, mean, std, about = read_training(parameters.train.stream, device)
+    about.require(Data.read().set, TRAIN)
+    validation = read_validation(about, device)
     parameters.require_validation(len(validation))
     kept_aside = validation if len(validation) else None
     made_from, teacher = parameters.origin, None
     if (name := parameters.train.teacher) != NO_TEACHER:
-        teacher = read_teacher(TEACHERS / name, mean, std, device)
+        teacher = read_teacher(TEACHERS / name, mean, std, device, about.classes)
         made_from["distillation"]["teacher_sha256"] = sha256(TEACHERS / name)
+    classes = len(about.classes)
     this_one = partial(
         identity,
         made_from,
@@ -68,19 +91,20 @@ def main(parameters: TrainingValues) -> None:
     if ranks:
         ranks.require_same(this_one(f"{TRAIN.stat().st_size:,} bytes"))
         if not ranks.first:
-            train(parameters, training, kept_aside, lambda line: None, teacher=teacher, ranks=ranks)
+            train(parameters, training, kept_aside, lambda _: None, None, teacher, ranks, classes)
             ranks.leave()
             return
     together = f" in {ranks.size} processes" if ranks and ranks.size > 1 else ""
     print(f"training on {device}{together}: {len(training):,} images, {len(validation):,} for validation")
+    print(f"{about.title}: {classes} classes")
     with ThreadPoolExecutor() as background:
         data_sha256 = background.submit(sha256, TRAIN)
         checkpoint = Checkpoint(CHECKPOINT, lambda: this_one(data_sha256.result()))
-        net, history = train(parameters, training, kept_aside, print, checkpoint, teacher, ranks)
+        net, history = train(parameters, training, kept_aside, print, checkpoint, teacher, ranks, classes)
     if ranks:
         ranks.leave()
     print(f"{time.perf_counter() - began:.1f} s from reading the data to the last step")
-    model = model_file.TrainedModel(net, mean, std, made_from, data_sha256.result())
+    model = model_file.TrainedModel(net, mean, std, made_from, data_sha256.result(), about)
     with replacing(MODEL) as temporary:
         model_file.save(model, temporary)
     write_history(history, TRAINING)

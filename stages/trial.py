@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from digits.common.about import About
 from digits.data.datasets import Dataset, normalize, split
 from digits.data.sections import Normalize
 from digits.networks import devices
@@ -15,7 +16,7 @@ from digits.training.state import best_epoch
 TEACHERS = Path("teachers")
 
 
-def run(parameters: TrainingValues, values: Normalize, original: Dataset) -> dict[str, object]:
+def run(parameters: TrainingValues, values: Normalize, original: Dataset, about: About) -> dict[str, object]:
     """Train on these raw training images; return what became of it, ready for JSON.
 
     `status` is `completed` or `diverged`, `reason` says why; `curve` has a row for each epoch with the means
@@ -23,15 +24,19 @@ def run(parameters: TrainingValues, values: Normalize, original: Dataset) -> dic
     """
     device = devices.choose(parameters.train.device)
     devices.make_deterministic(parameters.train.threads)
+    mean, std = values.statistics(original.images, about)
     training, validation = (
-        _examples(part, values.mean, values.std, device)
+        _examples(part, mean, std, device)
         for part in split(original, values.validation_size, values.validation_seed)
     )
     teacher = None
     if parameters.train.teacher != NO_TEACHER:
-        teacher = read_teacher(TEACHERS / parameters.train.teacher, values.mean, values.std, device)
+        path = TEACHERS / parameters.train.teacher
+        teacher = read_teacher(path, mean, std, device, about.classes)
     try:
-        _, history = train(parameters, training, validation, log=lambda _: None, teacher=teacher)
+        _, history = train(
+            parameters, training, validation, lambda _: None, None, teacher, classes=len(about.classes)
+        )
     except TrainingError as error:
         return {"status": "diverged", "reason": str(error), "curve": [], "kept": None}
     ends = [row for row in history if row.validation_loss is not None]

@@ -11,8 +11,8 @@ from digits.calibration import calibration_file
 from digits.common import versions
 from digits.common.files import replacing
 from digits.common.stage import run
-from digits.data.datasets import read_raw
-from digits.networks import devices, model_file
+from digits.data import raw
+from digits.networks import devices, images, model_file
 from digits.onnx import certificate, export, near_ties
 from digits.onnx.certificate import Missing
 from digits.onnx.certificate_table import line, table
@@ -24,6 +24,8 @@ from digits.onnx.sections import Verify
 
 MODEL = Path("models/model.safetensors")
 CALIBRATION = Path("models/calibration.safetensors")
+RAW = Path("data/raw")
+TEST = Path("data/normalized/test.safetensors")
 ONNX = Path("models/model.onnx")
 PARITY = Path("reports/parity.json")
 PACKAGES = ("torch", "numpy", "safetensors", "onnx", "onnxruntime")
@@ -42,16 +44,18 @@ def certify(values: Verify, runtimes: Sequence[str], path: Path) -> None:
     chosen = [package for name, package in OF_RUNTIMES.items() if name in runtimes]
     versions.require([package for package in chosen if versions.installed(package)])
     devices.make_deterministic(threads=1)
-    test = read_raw(Path("data/raw"), "t10k")
-    images = test.images[:, None].copy()
-    calibration = calibration_file.load(CALIBRATION)
-    model = Model(ONNX.read_bytes(), calibration.apply(model_file.load(MODEL)).classifier)
+    trained, about = model_file.load(MODEL), raw.read_about(RAW)
+    about.require_same(trained.about, RAW, MODEL)
+    raw.require_source(RAW, about, images.about(TEST), TEST)
+    test, calibration = raw.read(RAW, raw.TEST, about), calibration_file.load(CALIBRATION)
+    pictures = test.images[:, None].copy()
+    model = Model(ONNX.read_bytes(), calibration.apply(trained).classifier)
     export.check(export.read(model.onnx))
-    ties = near_ties.search(model.classifier, images, values.near_ties)
+    ties = near_ties.search(model.classifier, pictures, values.near_ties)
     oracle, yardstick = find(ORACLE)(model, "default"), find(YARDSTICK)(model, "default")
-    proven = bounds(model, images) if values.proven else None
+    proven = bounds(model, pictures) if values.proven else None
     threshold = calibration.facts.familiarity_threshold
-    reference = Reference(oracle, yardstick, images, test.labels, ties, proven, threshold)
+    reference = Reference(oracle, yardstick, pictures, test.labels, ties, proven, threshold)
     results: list[Comparison | Missing] = []
     for result in certificate.compare_all(runtimes, model, reference, values):
         results.append(result)
@@ -62,7 +66,8 @@ def certify(values: Verify, runtimes: Sequence[str], path: Path) -> None:
     print(table(proof))
     certificate.check(proof)
     print(
-        f"{path}: {len(proof['configurations'])} configurations, {len(images):,} images each, no class flips"
+        f"{path}: {len(proof['configurations'])} configurations, {len(pictures):,} images each, "
+        "no class flips"
     )
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
-from digits.data.datasets import read_raw
-from digits.data.mnist import RAW_FILES
+from digits.data.datasets import read_raw, statistics
+from digits.sets.mnist import Mnist
 from tests.project import Project
 
 SIZES = {"train": 6000, "t10k": 1000}
@@ -24,16 +24,15 @@ def make_small(project: Project, raw: Path) -> None:
         _write(mirror / f"{prefix}-images-idx3-ubyte", data.images[:size])
         _write(mirror / f"{prefix}-labels-idx1-ubyte", data.labels[:size])
         if prefix == "train":
-            pixels = data.images[:size] / 255
-            statistics = {"mean": round(float(pixels.mean()), 4), "std": round(float(pixels.std()), 4)}
-    for original in RAW_FILES:
+            mean, std = statistics(data.images[:size])
+    for original in Mnist.files:
         content = (mirror / original.name).read_bytes()
-        project.replace("digits/data/mnist.py", f"{original.size:_}", f"{len(content):_}")
-        project.replace("digits/data/mnist.py", original.sha256, hashlib.sha256(content).hexdigest())
+        project.replace("digits/sets/mnist.py", f"{original.size:_}", f"{len(content):_}")
+        project.replace("digits/sets/mnist.py", original.sha256, hashlib.sha256(content).hexdigest())
     yaml = YAML()
     parameters = yaml.load(project.text("params.yaml"))
     parameters["download"]["mirrors"] = [f"file://{mirror}"]
-    parameters["normalize"] |= statistics
+    parameters["normalize"] |= {"mean": round(mean, 4), "std": round(std, 4)}
     parameters["train"] |= {"epochs": 8, "log_interval": 20}
     parameters["evaluate"]["min_accuracy"] = 0.2
     parameters["verify"] |= {"batch_sizes": [64], "near_ties": 10}

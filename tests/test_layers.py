@@ -20,6 +20,7 @@ ROOMS = [
     "onnx",
     "runtimes",
     "page",
+    "sets",
     "parameters",
     "sweeps",
 ]

@@ -1,4 +1,4 @@
-"""What an answer is worth: probabilities that hold, images that are no digits, sets that have the digit.
+"""What an answer is worth: probabilities that hold, images of nothing known, sets that have the class.
 
 All of it is fitted on images that were set aside from those that a network learnt from.
 """

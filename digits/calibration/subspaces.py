@@ -8,27 +8,27 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from digits.networks.familiarity import DIGITS, PIXELS, Familiarity
+from digits.networks.familiarity import PIXELS, Familiarity
 
 DIRECTIONS = 30
 RESERVE = 0.01
 """Of the mean squared norm of the training images. docs/calibration.md has what both were chosen by."""
 NOTHING = 1e-9
-"""Directions with less than this part of a digit's largest eigenvalue are none."""
+"""Directions with less than this part of a class's largest eigenvalue are none."""
 
 
-def fit(parts: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> Familiarity:
-    """From training images [n, 1, 28, 28], grey values scaled to [0, 1], and their digits [n], in parts.
+def fit(parts: Iterable[tuple[torch.Tensor, torch.Tensor]], classes: int) -> Familiarity:
+    """From training images [n, 1, 28, 28], grey values scaled to [0, 1], and their labels [n], in parts.
 
-    All is computed in float64 and rounded to float32. A digit without images gets no directions.
+    All is computed in float64 and rounded to float32. A class without images gets no directions.
     """
-    moments = torch.zeros(DIGITS, PIXELS, PIXELS, dtype=torch.float64)
+    moments = torch.zeros(classes, PIXELS, PIXELS, dtype=torch.float64)
     count = 0
     for images, labels in parts:
         averaged = functional.avg_pool2d(images.double(), 2).flatten(1)
-        for digit in range(DIGITS):
-            own = averaged[labels == digit]
-            moments[digit] += own.T @ own
+        for label in range(classes):
+            own = averaged[labels == label]
+            moments[label] += own.T @ own
         count += len(labels)
     values, vectors = torch.linalg.eigh(moments)
     basis = vectors[:, :, -DIRECTIONS:].flip(2).transpose(1, 2)

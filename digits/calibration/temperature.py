@@ -16,7 +16,7 @@ STEPS = 200
 
 
 def fit(log_probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """The temperature with the least negative log-likelihood of these answers [n, 10] with their digits [n].
+    """The temperature with the least negative log-likelihood of answers [n, classes] with their labels [n].
 
     The likelihood is convex in the inverse temperature, so its only root of the derivative is found by
     bisection in float64: the same answers give the same temperature. It lies from 0.05 to 20.

@@ -16,7 +16,7 @@ from digits.common.errors import DigitsError
 
 FILE = Path("versions.yaml")
 DECIDING = (
-    *("torch", "numpy", "safetensors", "matplotlib"),
+    *("torch", "numpy", "safetensors", "matplotlib", "pillow"),
     *("onnx", "onnx-ir", "onnxscript", "onnxruntime"),
     *("openvino", "opencv-python-headless"),
 )

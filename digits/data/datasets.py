@@ -33,38 +33,61 @@ class Dataset(NamedTuple):
         return Dataset(self.images[indices], self.labels[indices])
 
 
-def read_raw(folder: Path, prefix: str) -> Dataset:
+def file_names(prefix: str) -> tuple[str, str]:
+    """The files of images and of labels whose names begin with `prefix`."""
+    return f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
+
+
+def read_raw(folder: Path, prefix: str, classes: int = 10) -> Dataset:
     """The uint8 images [n, 28, 28] and labels [n] of the two IDX files whose names begin with `prefix`.
 
     Raises:
-        IdxError: a file is truncated or malformed.
+        IdxError: a file is truncated or malformed, or has a label that is not below `classes`.
         DataError: there is not one label for each image.
     """
-    images, labels = folder / f"{prefix}-images-idx3-ubyte", folder / f"{prefix}-labels-idx1-ubyte"
+    images, labels = (folder / name for name in file_names(prefix))
     return Dataset.checked(
-        idx.images(images.read_bytes(), str(images)), idx.labels(labels.read_bytes(), str(labels)), prefix
+        idx.images(images.read_bytes(), str(images)),
+        idx.labels(labels.read_bytes(), str(labels), classes),
+        prefix,
     )
 
 
-def check_statistics(images: NDArray[np.uint8], mean: float, std: float) -> None:
-    """Compare the stated mean and standard deviation with those of `images`, scaled to [0, 1].
+def statistics(images: NDArray[np.uint8]) -> tuple[float, float]:
+    """Mean and standard deviation of the grey values of `images`, scaled to [0, 1].
 
-    They are stated with four decimals, so they may differ by half a unit of the fourth.
-    The moments come from the counts of the 256 grey values, exactly.
-
-    Raises:
-        DataError: either differs; the message names the right one.
+    They come from the counts of the 256 grey values, exactly.
     """
     pixels = images.reshape(-1)
     # Piece by piece, for bincount makes eight bytes of each.
     pieces = (pixels[start : start + 2**16] for start in range(0, len(pixels), 2**16))
     counts = sum((np.bincount(piece, minlength=256) for piece in pieces), np.zeros(256, np.int64))
     values = np.arange(256) / 255
-    true_mean = float(counts @ values / counts.sum())
-    true_std = float(np.sqrt(counts @ (values - true_mean) ** 2 / counts.sum()))
-    for name, stated, true in (("mean", mean, true_mean), ("std", std, true_std)):
-        if abs(stated - true) > 5e-5:
-            raise DataError(f"normalize.{name} is {stated}, but that of the training images is {true:.4f}")
+    mean = float(counts @ values / counts.sum())
+    return mean, float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum()))
+
+
+def checked_statistics(
+    images: NDArray[np.uint8], stated: tuple[float | None, float | None], where: str = "normalize."
+) -> tuple[float, float]:
+    """The stated mean and standard deviation, or where None is stated the true one with four decimals.
+
+    They are stated with four decimals, so they may differ from the true ones by half a unit of the fourth.
+
+    Args:
+        where: what states them, for the message.
+
+    Raises:
+        DataError: either differs, and the message names the right one; or all images are equally grey.
+    """
+    found = []
+    for name, value, true in zip(("mean", "std"), stated, statistics(images), strict=True):
+        if value is not None and abs(value - true) > 5e-5:
+            raise DataError(f"{where}{name} is {value}, but that of the training images is {true:.4f}")
+        found.append(round(true, 4) if value is None else value)
+    if not found[1]:
+        raise DataError("all training images are equally grey; there is nothing to learn from them")
+    return found[0], found[1]
 
 
 def normalize(images: NDArray[np.uint8], mean: float, std: float) -> NDArray[np.float32]:

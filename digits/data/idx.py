@@ -44,11 +44,18 @@ def images(content: bytes, name: str) -> NDArray[np.uint8]:
     return array
 
 
-def labels(content: bytes, name: str) -> NDArray[np.uint8]:
-    """Digits 0 to 9, [n]. Raises IdxError, as `parse`."""
+def labels(content: bytes, name: str, classes: int = 10) -> NDArray[np.uint8]:
+    """Classes from 0 on, [n], all below `classes`. Raises IdxError, as `parse`."""
     array = parse(content, name)
     if array.ndim != 1 or not len(array):
         raise IdxError(f"{name}: has the shape {list(array.shape)}, not that of labels, [n]")
-    if array.max() > 9:
-        raise IdxError(f"{name}: has the label {array.max()} at {int(array.argmax())}; digits end at 9")
+    if array.max() >= classes:
+        found = f"the label {array.max()} at {int(array.argmax())}"
+        raise IdxError(f"{name}: has {found}; the {classes} classes end at {classes - 1}")
     return array
+
+
+def write(array: NDArray[np.uint8]) -> bytes:
+    """The content of an IDX file that `parse` reads as this array."""
+    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    return header + np.ascontiguousarray(array).tobytes()

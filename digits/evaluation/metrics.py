@@ -1,4 +1,4 @@
-"""How good a model is: accuracy, loss, precision and recall of each digit, confusion matrix, mistakes."""
+"""How good a model is: accuracy, loss, precision and recall of each class, confusion matrix, mistakes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +18,13 @@ class Evaluation:
     """Answers of a model on labelled images."""
 
     log_probabilities: NDArray[np.float32]
-    """[n, 10], natural logarithm."""
+    """[n, classes], natural logarithm."""
     labels: NDArray[np.int64]
-    """[n], 0 to 9."""
+    """[n], the index of each one's class."""
 
     @property
     def predictions(self) -> NDArray[np.int64]:
-        """The most probable digits, [n]."""
+        """The most probable classes, [n]."""
         best: NDArray[np.int64] = self.log_probabilities.argmax(axis=1)
         return best
 
@@ -41,29 +41,31 @@ class Evaluation:
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """How often the digit of the row was taken for that of the column, [10, 10]."""
-        return np.bincount(self.labels * 10 + self.predictions, minlength=100).reshape(10, 10)
+        """How often the class of the row was taken for that of the column, [classes, classes]."""
+        count = self.log_probabilities.shape[1]
+        pairs = self.labels * count + self.predictions
+        return np.bincount(pairs, minlength=count * count).reshape(count, count)
 
     @property
     def classes(self) -> list[dict[str, Any]]:
-        """For each digit its precision, recall, F1 (0 to 1; 0 where undefined) and number of images."""
+        """For each class its index, precision, recall, F1 (0 to 1; 0 if undefined) and number of images."""
         confusion = self.confusion
         rows = []
-        for digit in range(10):
+        for index in range(len(confusion)):
             hits, predicted, images = (
-                int(n) for n in (confusion[digit, digit], confusion[:, digit].sum(), confusion[digit].sum())
+                int(n) for n in (confusion[index, index], confusion[:, index].sum(), confusion[index].sum())
             )
             precision = hits / predicted if predicted else 0.0
             recall = hits / images if images else 0.0
             f1 = 2 * hits / (predicted + images) if predicted + images else 0.0
             rows.append(
-                {"digit": digit, "precision": precision, "recall": recall, "f1": f1, "images": images}
+                {"class": index, "precision": precision, "recall": recall, "f1": f1, "images": images}
             )
         return rows
 
     @property
     def mistakes(self) -> NDArray[np.int64]:
-        """Indices of the wrong predictions, those first that gave the right digit the least probability."""
+        """Indices of the wrong predictions, those first that gave the right class the least probability."""
         right = self.log_probabilities[np.arange(len(self.labels)), self.labels]
         wrong = np.flatnonzero(self.predictions != self.labels)
         return wrong[np.argsort(right[wrong], kind="stable")]
@@ -75,9 +77,9 @@ class Evaluation:
         return {
             "accuracy": self.accuracy,
             "loss": self.loss,
-            "macro_precision": sum(row["precision"] for row in classes) / 10,
-            "macro_recall": sum(row["recall"] for row in classes) / 10,
-            "macro_f1": sum(row["f1"] for row in classes) / 10,
+            "macro_precision": sum(row["precision"] for row in classes) / len(classes),
+            "macro_recall": sum(row["recall"] for row in classes) / len(classes),
+            "macro_f1": sum(row["f1"] for row in classes) / len(classes),
             "mistakes": len(self.mistakes),
             "images": len(self.labels),
         }

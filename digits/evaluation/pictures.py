@@ -11,22 +11,28 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, SymmetricalLogLocator
 from numpy.typing import NDArray
 
+from digits.common.about import DIGITS
+
 INK, WRONG = "#1f2937", "#b91c1c"
 # Okabe and Ito's, which the colour-blind can tell apart.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", ":")
+LONGEST = 12
+"""Characters of a class's name in a picture."""
 
 
 def mistakes(
     images: NDArray[np.generic],
-    labels: Sequence[int],
-    predictions: Sequence[int],
+    labels: Sequence[str],
+    predictions: Sequence[str],
     probabilities: Sequence[float],
     total: int,
     path: Path,
 ) -> None:
-    """Images [n, 28, 28] with true and predicted digit, and the probability given to the prediction."""
+    """Images [n, 28, 28] with the names of true and predicted class, and the prediction's probability."""
     columns, wide, high, head = 8, 38, 48, 10
+    brief = all(len(name) == 1 for name in (*labels, *predictions))
+    between, end, size = (" seen as ", "\n", 9) if brief else ("\nseen as ", "\n", 8)
     rows = max(1, -(-len(labels) // columns))
     # One picture of all images: with axes for each, drawing takes ten times as long.
     paper = images.min() if len(labels) else 0
@@ -38,8 +44,9 @@ def mistakes(
         row, column = divmod(number, columns)
         top, left = head + row * high + 15, column * wide + 5
         mosaic[top : top + 28, left : left + 28] = image
-        text = f"{labels[number]} seen as {predictions[number]}\n{probabilities[number]:.1%} sure"
-        axes.text(left + 14, top - 2, text, ha="center", va="bottom", fontsize=9, color=WRONG)
+        true, predicted = shortened(labels[number]), shortened(predictions[number])
+        text = f"{true}{between}{predicted}{end}{probabilities[number]:.1%} sure"
+        axes.text(left + 14, top - 2, text, ha="center", va="bottom", fontsize=size, color=WRONG)
     shown = f"the {len(labels)} worst of {total} mistakes" if len(labels) < total else f"all {total} mistakes"
     axes.text(
         mosaic.shape[1] / 2, head / 2 + 1, f"{shown} on the test set", ha="center", va="center", color=INK
@@ -48,9 +55,17 @@ def mistakes(
     _save(figure, path)
 
 
-def confusion(matrix: NDArray[np.int64], title: str, path: Path) -> None:
-    """The confusion matrix [10, 10]; colours by share of the row, so that rare confusions can be seen."""
-    figure = Figure(figsize=(6.4, 6), layout="constrained")
+def shortened(name: str) -> str:
+    """The name of a class as pictures have room for it."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+
+
+def confusion(matrix: NDArray[np.int64], classes: Sequence[str], title: str, path: Path) -> None:
+    """The confusion matrix of these classes; colours by share of the row, so that rare ones can be seen."""
+    names = [shortened(name) for name in classes]
+    brief = all(len(name) == 1 for name in names)
+    larger = max(0, len(names) - 10) * 0.4 + (0 if brief else 1)
+    figure = Figure(figsize=(6.4 + larger, 6 + larger), layout="constrained")
     axes: Axes = figure.subplots()
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     axes.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1)
@@ -58,9 +73,10 @@ def confusion(matrix: NDArray[np.int64], title: str, path: Path) -> None:
         if count:
             color = "white" if share[row, column] > 0.4 else INK
             axes.text(column, row, f"{count}", ha="center", va="center", fontsize=9, color=color)
-    axes.set(title=title, xlabel="predicted digit", ylabel="true digit")
-    axes.set_xticks(range(10))
-    axes.set_yticks(range(10))
+    what = "digit" if list(classes) == DIGITS else "class"
+    axes.set(title=title, xlabel=f"predicted {what}", ylabel=f"true {what}")
+    axes.set_xticks(range(len(names)), names, rotation=0 if brief else 45, ha="center" if brief else "right")
+    axes.set_yticks(range(len(names)), names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     _save(figure, path)

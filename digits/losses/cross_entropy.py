@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class CrossEntropy(Loss):
-    """-Σ qᵢ·log pᵢ in nats, 0 to ∞; q is 1 - s at the label plus s/10 everywhere, s the label smoothing."""
+    """-Σ qᵢ·log pᵢ in nats, 0 to ∞; q is 1 - s at the label plus s/classes everywhere, s the smoothing."""
 
     label_smoothing: Annotated[float, Field(ge=0, le=1)]
 

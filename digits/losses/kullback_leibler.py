@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class KullbackLeibler(Loss):
     """Σᵢ qᵢ·log(qᵢ/pᵢ) in nats, 0 to ∞, with 0·log 0 = 0; acts on log-probabilities.
 
-    q is 1 - s at the label plus s/10 everywhere, s the label smoothing. It is cross entropy less the entropy
-    of q, so the gradients are the same, and a perfect answer has loss 0.
+    q is 1 - s at the label plus s/classes everywhere, s the label smoothing. It is cross entropy less the
+    entropy of q, so the gradients are the same, and a perfect answer has loss 0.
     """
 
     label_smoothing: Annotated[float, Field(ge=0, le=1)]

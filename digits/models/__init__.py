@@ -1,1 +1,1 @@
-"""Networks that tell digits apart, one a file, chosen by `train.model`; see `digits.networks.model.Model`."""
+"""Networks that classify images, one a file, chosen by `train.model`; see `digits.networks.model.Model`."""

@@ -20,7 +20,7 @@ class ConvolutionalNet(Model):
     ]
     dropout: Annotated[float, Field(ge=0, lt=1, description="before the linear layer")]
 
-    def build(self) -> nn.Module:
+    def build(self, classes: int = 10) -> nn.Module:
         from digits.networks.convolutional import Convolutional
 
-        return Convolutional(self.channels, self.dropout)
+        return Convolutional(self.channels, self.dropout, classes)

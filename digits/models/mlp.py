@@ -18,7 +18,7 @@ class FeedForwardNet(Model):
     hidden_sizes: Annotated[list[PositiveInt], Field(description="units of each hidden layer; may be empty")]
     dropout: Annotated[float, Field(ge=0, lt=1, description="probability that a hidden unit is zeroed")]
 
-    def build(self) -> nn.Module:
+    def build(self, classes: int = 10) -> nn.Module:
         from digits.networks.perceptron import Perceptron
 
-        return Perceptron(self.hidden_sizes, self.dropout)
+        return Perceptron(self.hidden_sizes, self.dropout, classes)

@@ -7,7 +7,7 @@ from torch import nn
 class Classifier(nn.Module):
     """A network with the normalization in front of it, so that no user can get that wrong.
 
-    Takes uint8 [batch, 1, 28, 28], 0 (paper) to 255 (ink); returns log-probabilities [batch, 10] in the
+    Takes uint8 [batch, 1, 28, 28], 0 (paper) to 255 (ink); returns log-probabilities [batch, classes] in the
     type of its weights: float32, or float64 after `.double()`.
 
     Args:

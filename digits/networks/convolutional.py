@@ -9,18 +9,18 @@ from digits.networks.dropout import Dropout
 
 
 class Convolutional(nn.Module):
-    """Images [batch, 1, 28, 28] to log-probabilities [batch, 10].
+    """Images [batch, 1, 28, 28] to log-probabilities [batch, classes].
 
     Each block: two 3 x 3 convolutions, the second with stride 2, both followed by batch normalization and
     ReLU. The mean over the last block's pixels, dropout and a linear layer give the answer.
     """
 
-    def __init__(self, channels: list[int], dropout: float) -> None:
+    def __init__(self, channels: list[int], dropout: float, classes: int = 10) -> None:
         super().__init__()
         blocks = (_block(inputs, outputs) for inputs, outputs in pairwise([1, *channels]))
         self.layers = nn.Sequential(*(layer for block in blocks for layer in block))
         self.dropout = Dropout(dropout)
-        self.output = nn.Linear(channels[-1], 10)
+        self.output = nn.Linear(channels[-1], classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         first, *others = self.layers

@@ -15,8 +15,9 @@ class Model(Section):
     """What a network is made of; each file of `digits/models` has one."""
 
     @abstractmethod
-    def build(self) -> nn.Module:
+    def build(self, classes: int = 10) -> nn.Module:
         """A new network with PyTorch's default initial weights, drawn from the global generator.
 
-        It takes normalized images, float32 [batch, 1, 28, 28], and returns log-probabilities [batch, 10].
+        It takes normalized images, float32 [batch, 1, 28, 28], and returns log-probabilities
+        [batch, classes].
         """

@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from digits.common.about import About
 from digits.common.choices import choice, names
 from digits.common.errors import DigitsError
 from digits.networks.classifier import Classifier
@@ -33,6 +34,8 @@ class TrainedModel(NamedTuple):
     """Every value that had a part in its making, by section of params.yaml."""
     data_sha256: str
     """Of the file of normalized training images."""
+    about: About = About.unnamed()
+    """What these images are; a model of before this was written down knows digits."""
     familiarity: nn.Module | None = None
     """What a calibration adds; no part of the file."""
 
@@ -45,7 +48,7 @@ class TrainedModel(NamedTuple):
 
 def save(model: TrainedModel, path: Path) -> None:
     """Write weights and origin; the same model gives the same bytes."""
-    origin = model._asdict()
+    origin = model._asdict() | {"about": model.about.model_dump()}
     net, _ = origin.pop("net"), origin.pop("familiarity")
     weights = {name: weight.detach().cpu().contiguous() for name, weight in net.state_dict().items()}
     # One entry only: safetensors does not keep the order of several.
@@ -68,11 +71,14 @@ def load(path: Path) -> TrainedModel:
             raise ValueError(f"there is no model {name!r} here")
         model = choice("digits.models", name, Model)
         values = model.model_validate(origin["parameters"]["models"][name])
+        if "about" in origin:
+            origin["about"] = About.model_validate(origin["about"])
+        classes = len(origin.get("about", About.unnamed()).classes)
         with torch.device("meta"):  # which takes no memory, whatever sizes the file claims
-            expected = values.build().state_dict()
+            expected = values.build(classes).state_dict()
         if {n: w.shape for n, w in expected.items()} != {n: w.shape for n, w in weights.items()}:
             raise ValueError("its weights are not those of the network that it describes")
-        net = values.build()
+        net = values.build(classes)
         net.load_state_dict(weights)
         if "familiarity" in origin:
             raise ValueError("it states a familiarity")

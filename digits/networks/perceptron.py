@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 class Perceptron(nn.Sequential):
-    """Images [batch, 1, 28, 28] to log-probabilities [batch, 10]: linear layers, ReLU and dropout between."""
+    """Images [batch, 1, 28, 28] to log-probabilities [batch, classes]: linear, ReLU and dropout layers."""
 
-    def __init__(self, hidden_sizes: list[int], dropout: float) -> None:
+    def __init__(self, hidden_sizes: list[int], dropout: float, classes: int = 10) -> None:
         super().__init__()
         sizes = [28 * 28, *hidden_sizes]
         self.add_module("flatten", nn.Flatten())
@@ -23,7 +23,7 @@ class Perceptron(nn.Sequential):
             self.add_module(f"hidden{number}", nn.Linear(inputs, outputs))
             self.add_module(f"relu{number}", nn.ReLU())
             self.add_module(f"dropout{number}", Dropout(dropout))
-        self.add_module("output", nn.Linear(sizes[-1], 10))
+        self.add_module("output", nn.Linear(sizes[-1], classes))
         self.add_module("log_softmax", nn.LogSoftmax(dim=1))
 
 

@@ -67,7 +67,7 @@ def safe_margin(classifier: Classifier) -> float:
 
 
 def _differences(network: Sequence[Layer], mean: float, std: float) -> Tensor:
-    """The most by which the difference of two log-probabilities can be wrong: [1, 10, 10]."""
+    """The most by which the difference of two log-probabilities can be wrong: [1, classes, classes]."""
     reached = [_first(network[0], mean, std)]
     for before, layer in pairwise(network):
         reached.append(_next(layer, _behind(before, reached[-1])))
@@ -81,8 +81,9 @@ def _differences(network: Sequence[Layer], mean: float, std: float) -> Tensor:
 
 def _of_logits(network: Sequence[Layer], reached: Sequence[Reach]) -> Tensor:
     """Products of the later layers, by intervals of their slopes, times what each layer adds."""
-    one = torch.eye(10, dtype=torch.float64)
-    low = high = (one[:, None] - one[None]).reshape(1, 100, 10)
+    classes = len(network[-1].bias)
+    one = torch.eye(classes, dtype=torch.float64)
+    low = high = (one[:, None] - one[None]).reshape(1, classes * classes, classes)
     found = reached[-1].local[:, :, None] + reached[-1].local[:, None]
     for layer, behind, reach in zip(network[:0:-1], network[-2::-1], reached[-2::-1], strict=True):
         low, high = _carried_back(layer, low, high)
@@ -92,7 +93,7 @@ def _of_logits(network: Sequence[Layer], reached: Sequence[Reach]) -> Tensor:
             low = torch.where(active, low, low.clamp(max=0)).masked_fill(idle, 0)
             high = torch.where(active, high, high.clamp(min=0)).masked_fill(idle, 0)
         most = torch.maximum(low.abs(), high.abs()) * reach.local[:, None]
-        found = found + most.flatten(2).sum(2).view(1, 10, 10)
+        found = found + most.flatten(2).sum(2).view(1, classes, classes)
     return found
 
 

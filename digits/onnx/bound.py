@@ -45,9 +45,9 @@ class Bounds(NamedTuple):
     """The exact answers, and how far any runtime can be from them."""
 
     logits: Floats
-    """[n, 10], exact to float64."""
+    """[n, classes], exact to float64."""
     differences: Floats
-    """[n, 10, 10]: of the computed difference of two log-probabilities from the exact one; inf: no bound."""
+    """[n, classes, classes]: of the computed difference of two log-probabilities; inf: no bound."""
 
     @property
     def digits(self) -> NDArray[np.integer]:
@@ -57,7 +57,7 @@ class Bounds(NamedTuple):
 
     @property
     def slack(self) -> Floats:
-        """[n, 10]: by how much the margin over each other digit exceeds its bound; inf for itself."""
+        """[n, classes]: by how much the margin over each other digit exceeds its bound; inf for itself."""
         rows = np.arange(len(self.logits))
         top = self.digits
         found: Floats = self.logits[rows, top, None] - self.logits - self.differences[rows, top]
@@ -245,7 +245,7 @@ def _carried(
 
 
 def _of_pairs(rows: Tensor, errors: Tensor) -> Tensor:
-    """Σ |rᵢ - rⱼ| e for each pair of rows [n, 10, m], with errors [n, m]: [n, 10, 10]."""
+    """Σ |rᵢ - rⱼ| e for each pair of rows [n, classes, m], with errors [n, m]: [n, classes, classes]."""
     scaled = rows * errors[:, None]
     found = scaled.new_zeros(len(rows), rows.shape[1], rows.shape[1])
     for i in range(rows.shape[1] - 1):
@@ -254,10 +254,10 @@ def _of_pairs(rows: Tensor, errors: Tensor) -> Tensor:
 
 
 def of_log_softmax(distances: Tensor, errors: Tensor) -> Tensor:
-    """What log-softmax adds to the error of a difference, by distances [n, 10] from the largest logit.
+    """What log-softmax adds to the error of a difference, by distances [n, classes] from the largest logit.
 
     Args:
-        errors: of the differences of logits, [n, 10, 10].
+        errors: of the differences of logits, [n, classes, classes].
     """
     own = UNIT * (SPREAD * (distances + errors.amax(2)) + CONSTANT)
     return own[:, :, None] + own[:, None, :]

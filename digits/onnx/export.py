@@ -1,5 +1,6 @@
 """ONNX: one self-contained file that takes raw grey values and any batch size."""
 
+import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,7 @@ import onnx.version_converter
 import torch
 from google.protobuf.message import DecodeError
 
+from digits.common.about import DIGITS
 from digits.common.errors import DigitsError
 from digits.networks.classifier import Classifier
 from digits.onnx.contract import FAMILIARITY, INPUT, OUTPUT
@@ -20,20 +22,12 @@ IR_OF_OLDER = 8
 logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
 
 
-EXPECTED: Mapping[str, tuple[int, list[str | int]]] = {
-    INPUT: (onnx.TensorProto.UINT8, ["batch", 1, 28, 28]),
-    OUTPUT: (onnx.TensorProto.FLOAT, ["batch", 10]),
-    FAMILIARITY: (onnx.TensorProto.FLOAT, ["batch"]),
-}
-"""Types and shapes."""
-
-
 class ExportError(DigitsError):
     """The exported graph breaks its contract."""
 
 
 def to_onnx(classifier: Classifier, opset: int, metadata: Mapping[str, str]) -> onnx.ModelProto:
-    """Export to ONNX: `image` uint8 [batch, 1, 28, 28] to `log_probabilities` float32 [batch, 10].
+    """Export to ONNX: `image` uint8 [batch, 1, 28, 28] to `log_probabilities` float32 [batch, classes].
 
     Where the classifier knows what is familiar, there is a second output, `familiarity` float32 [batch].
     The same classifier gives the same bytes on every export, wherever the sources lie.
@@ -119,6 +113,18 @@ def check(model: onnx.ModelProto) -> None:
         raise ExportError("the ONNX model breaks its contract: " + "; ".join(breaches))
 
 
+def classes(model: onnx.ModelProto) -> list[str]:
+    """The names of the classes in the metadata; where there are none, the ten digits."""
+    stated = next((entry.value for entry in model.metadata_props if entry.key == "classes"), None)
+    try:
+        found = DIGITS if stated is None else json.loads(stated)
+    except RecursionError:
+        raise ValueError("they are nested too deeply") from None
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise ValueError(f"{stated!r} is no list of names")
+    return found
+
+
 def _breaches(model: onnx.ModelProto) -> Iterator[str]:
     kinds = onnx.TensorProto
     first, *others = [value.name for value in model.graph.output] or [""]
@@ -126,8 +132,18 @@ def _breaches(model: onnx.ModelProto) -> Iterator[str]:
         yield f"expected {INPUT!r} alone, found {[value.name for value in model.graph.input]}"
     if first != OUTPUT or others not in ([], [FAMILIARITY]):
         yield f"expected {OUTPUT!r}, and {FAMILIARITY!r} or nothing, found {[first, *others]}"
+    try:
+        count = len(classes(model))
+    except ValueError as error:
+        yield f"its classes cannot be read: {' '.join(str(error).split())}"
+        return
+    expected: Mapping[str, tuple[int, list[str | int]]] = {
+        INPUT: (kinds.UINT8, ["batch", 1, 28, 28]),
+        OUTPUT: (kinds.FLOAT, ["batch", count]),
+        FAMILIARITY: (kinds.FLOAT, ["batch"]),
+    }
     values = {value.name: value for value in (*model.graph.input, *model.graph.output)}
-    for name, (kind, shape) in EXPECTED.items():
+    for name, (kind, shape) in expected.items():
         if name not in values:
             continue
         tensor = values[name].type.tensor_type

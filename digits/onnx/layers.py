@@ -157,7 +157,7 @@ def of(classifier: Classifier) -> list[Layer]:
 
 def work(network: Sequence[Layer]) -> int:
     """Multiplications for the answer to one image."""
-    outputs = [math.prod(layer.shape) for layer in network[1:]] + [10]
+    outputs = [math.prod(layer.shape) for layer in network[1:]] + [len(network[-1].bias)]
     return sum(layer.terms * count for layer, count in zip(network, outputs, strict=True))
 
 

@@ -56,7 +56,7 @@ class Proven:
         self._exact = differences(self.bounds.logits)
 
     def largest(self, answers: NDArray[np.floating]) -> Largest:
-        """Of these log-probabilities of all images, float [n, 10], by differences of two of an image."""
+        """Of these log-probabilities of all images, float [n, classes], by differences of two of an image."""
         errors = np.abs(differences(answers[self.images].astype(np.float64)) - self._exact)
         parts = np.zeros_like(errors)
         np.divide(errors, self.bounds.differences, out=parts, where=self.bounds.differences > 0)

@@ -60,7 +60,7 @@ class Runtime(ABC):
 
     @abstractmethod
     def predict(self, images: NDArray[np.uint8], output: str = OUTPUT) -> NDArray[np.floating]:
-        """Log-probabilities [n, 10], or familiarity [n], of raw images [n, 1, 28, 28], as one batch."""
+        """Log-probabilities [n, classes], or familiarity [n], of raw images [n, 1, 28, 28], as one batch."""
 
     def predict_all(
         self, images: NDArray[np.uint8], batch_size: int, output: str = OUTPUT

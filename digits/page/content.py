@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from digits.common.errors import DigitsError
 from digits.data.datasets import Dataset
 
-METADATA_TREES = ("classes", "parameters")
+METADATA_TREES = ("classes", "data", "parameters")
 HASHES = "_sha256"
 
 
@@ -49,9 +49,9 @@ class Answers:
             for index in wrong[np.argsort(-sure, kind="stable")][:count].tolist()
         ]
 
-    def check(self, predictions: Sequence[int], accuracy: float) -> None:
+    def check(self, predictions: Sequence[str], accuracy: float, classes: Sequence[str]) -> None:
         """Raises PageError where PyTorch's predictions or the accuracy are those of another model."""
-        if not np.array_equal(self.predictions, predictions):
+        if [classes[index] for index in self.predictions] != [*predictions]:
             raise PageError("reports/predictions.csv is not of models/model.onnx; `dvc repro` makes both")
         if float((self.predictions == self.test.labels).mean()) != accuracy:
             raise PageError("reports/metrics.json is not of models/model.onnx; `dvc repro` makes both")
@@ -71,11 +71,12 @@ def report(
         for key, value in sorted(answers.metadata.items())
     }
     parameters = said.pop("parameters", {})
+    said.pop("data", None)  # the same as `data` among the tables
     stated = {key.removesuffix(HASHES): said.pop(key) for key in sorted(said) if key.endswith(HASHES)}
     content = {
         **tables,
-        "labels": _digits(answers.test.labels),
-        "predictions": _digits(answers.predictions),
+        "labels": _characters(answers.test.labels),
+        "predictions": _characters(answers.predictions),
         "mistakes": answers.mistakes(mistakes),
         "training": {key: [_number(row[key]) for row in training] for key in training[0]},
         "model": {**model, **said},
@@ -90,8 +91,9 @@ def pack(content: bytes) -> bytes:
     return gzip.compress(content, compresslevel=9, mtime=0)
 
 
-def _digits(numbers: NDArray[np.integer]) -> str:
-    return "".join(map(str, numbers.tolist()))
+def _characters(classes: NDArray[np.integer]) -> str:
+    """A character for each image: of the class n, the n-th after the digit 0."""
+    return "".join(chr(ord("0") + index) for index in classes.tolist())
 
 
 def _number(text: str) -> float | int | str | None:

@@ -7,9 +7,12 @@ from pydantic import ValidationError, model_validator
 
 from digits.calibration.sections import Calibrate
 from digits.common import parameters_file, wording
+from digits.common.about import Data
 from digits.common.choices import SideBySide, discover
 from digits.common.parameters_file import ParameterError, Path_
 from digits.common.section import Section
+from digits.data.data_set import DataSet
+from digits.data.data_set import without_values as without_set
 from digits.data.sections import Download, Normalize, WebRuntime
 from digits.evaluation.sections import Evaluate
 from digits.networks.model import Model
@@ -22,6 +25,7 @@ from digits.training.schedule import Schedule
 from digits.training.sections import Crossfit, Train, TrainingValues, without_values
 from digits.training.solver import Solver
 
+SETS = discover("digits.sets", DataSet)
 MODELS = discover("digits.models", Model)
 SOLVERS = discover("digits.solvers", Solver)
 LOSSES = discover("digits.losses", Loss)
@@ -31,6 +35,8 @@ SCHEDULES = discover("digits.schedules", Schedule)
 class Parameters(Section):
     """All of params.yaml. There are no defaults here: every value stands in the file."""
 
+    data: Data
+    sets: Annotated[dict[str, DataSet], SideBySide(SETS)]
     download: Download
     normalize: Normalize
     train: Train
@@ -59,6 +65,8 @@ class Parameters(Section):
         for key, section, name in chosen:
             if name not in getattr(self, section):
                 raise ValueError(without_values(key, name, section))
+        if self.data.set not in self.sets:
+            raise ValueError(without_set(self.data.set))
         self.training.require_validation(self.normalize.validation_size)
         return self
 

@@ -26,12 +26,12 @@ class Distillation(TopSection):
     temperature: PositiveFloat
 
     def soften(self, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """The logarithms of the probabilities at the temperature T, [batch, 10]."""
+        """The logarithms of the probabilities at the temperature T, [batch, classes]."""
         # Logits differ from log-probabilities by a constant for each image, which softmax takes away.
         return (log_probabilities / self.temperature).log_softmax(1)
 
     def __call__(self, student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-        """T²·KL(teacher‖student), the mean over the batch; both are log-probabilities [batch, 10]."""
+        """T²·KL(teacher‖student), the mean over the batch; both are log-probabilities [batch, classes]."""
         from torch.nn import functional
 
         divergence = functional.kl_div(

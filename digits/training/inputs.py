@@ -8,34 +8,35 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from digits.common.errors import DigitsError
 from digits.common.files import code_sha256
-from digits.networks import model_file
-from digits.training.loop import Examples
+from digits.networks import images, model_file
+from digits.networks.images import Images
 from digits.training.streaming import require_room
 
 LARGEST_PART = 6
 """At most one image in so many is set aside, that the others may stand for all."""
 
 
-def read_examples(path: Path, device: torch.device) -> tuple[Examples, float, float]:
-    """The images of a file of normalized ones on this device, and the mean and std that they were made with.
+def read_examples(path: Path, device: torch.device) -> Images:
+    """A file of normalized images, on this device.
 
     Raises:
         StreamError: they have no room in memory.
+        DigitsError: they are not what they must be.
     """
     require_room(path, device)
-    tensors = load_file(path, device=str(device))
-    return Examples(tensors["images"], tensors["labels"]), tensors["mean"].item(), tensors["std"].item()
+    return images.read(path, device)
 
 
-def read_teacher(path: Path, mean: float, std: float, device: torch.device) -> torch.nn.Module:
+def read_teacher(
+    path: Path, mean: float, std: float, device: torch.device, classes: Sequence[str]
+) -> torch.nn.Module:
     """The network of a model file, on this device.
 
     Raises:
-        DigitsError: there is no such model, or it takes other images.
+        DigitsError: there is no such model, or it takes other images, or tells other classes apart.
     """
     if not path.exists():
         raise DigitsError(
@@ -45,7 +46,12 @@ def read_teacher(path: Path, mean: float, std: float, device: torch.device) -> t
     if (teacher.mean, teacher.std) != (mean, std):
         raise DigitsError(
             f"{path} takes images normalized with mean {teacher.mean} and std {teacher.std}, but "
-            f"params.yaml has {mean} and {std}; train the teacher with these"
+            f"these are with {mean} and {std}; train the teacher with these"
+        )
+    if teacher.about.classes != [*classes]:
+        raise DigitsError(
+            f"{path} tells {len(teacher.about.classes)} classes apart ({teacher.about.title}), but there "
+            f"are {len(classes)}: {', '.join(classes)}; train the teacher on these"
         )
     return teacher.net.to(device)
 

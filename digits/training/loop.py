@@ -77,8 +77,11 @@ def train(
     checkpoint: Checkpoint | None = None,
     teacher: nn.Module | None = None,
     ranks: Ranks | None = None,
+    classes: int = 10,
 ) -> tuple[nn.Module, list[Interval]]:
-    """Train a new network on the device that holds the examples; everything random comes from `train.seed`.
+    """Train a new network for this many classes on the device that holds the examples.
+
+    Everything random comes from `train.seed`.
 
     With a checkpoint, an interrupted training goes on after its last finished epoch, and ends as one that
     never was interrupted, to the bit. A teacher takes what the network takes, on the same device, and
@@ -92,7 +95,7 @@ def train(
     """
     values = parameters.train
     torch.manual_seed(values.seed)
-    net = parameters.model.build().to(training.device)
+    net = parameters.model.build(classes).to(training.device)
     # Drawn on the CPU, so that the batches are the same on every device.
     shuffle, augment = (torch.Generator().manual_seed(seed) for seed in (values.seed, values.seed + 1))
     objective = Objective(parameters, teacher)

@@ -1,6 +1,6 @@
 """What a loss has to be, and what several losses have in common.
 
-p are the network's probabilities, y is 1 at the label and 0 elsewhere, both over ten classes.
+p are the network's probabilities, y is 1 at the label and 0 elsewhere, both over all classes.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ class Loss(Section):
     def __call__(self, log_probabilities: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The mean loss over the batch, a scalar.
 
-        `log_probabilities` is float [batch, 10], `labels` int64 [batch] in 0..9.
+        `log_probabilities` is float [batch, classes], `labels` int64 [batch], each the index of one.
         """
 
     def gradient(self, log_probabilities: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
-        """∂loss/∂log-probabilities, [batch, 10], where it has a short form; None leaves it to autograd."""
+        """∂loss/∂log-probabilities, [batch, classes], if it has a short form; None leaves it to autograd."""
         return None
 
 
 def probabilities_and_targets(
     log_probabilities: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """p and y, both [batch, 10] of the type of `log_probabilities`."""
+    """p and y, both [batch, classes] of the type of `log_probabilities`."""
     from torch.nn import functional
 
     targets = functional.one_hot(labels, log_probabilities.shape[1])

@@ -10,7 +10,7 @@ from digits.training.sections import TrainingValues
 from digits.training.weighted_sum import WeightedSum
 
 Shared = Callable[[Callable[[torch.Tensor], torch.Tensor], torch.Tensor], torch.Tensor]
-"""Calls a function of images, [batch, ...] to [batch, 10], on all of them."""
+"""Calls a function of images, [batch, ...] to [batch, classes], on all of them."""
 
 
 def in_this_process(function: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
@@ -24,7 +24,7 @@ class Targets(NamedTuple):
     labels: torch.Tensor
     """int64 [batch]"""
     teacher: torch.Tensor | None
-    """Log-probabilities [batch, 10]."""
+    """Log-probabilities [batch, classes]."""
 
     def rows(self, chosen: slice) -> "Targets":
         """Those of a part of the batch."""
@@ -57,14 +57,14 @@ class Objective:
             return Targets(labels, shared(self._teacher, images))
 
     def __call__(self, output: torch.Tensor, targets: Targets) -> torch.Tensor:
-        """The mean over the batch, a scalar; `output` are log-probabilities [batch, 10]."""
+        """The mean over the batch, a scalar; `output` are log-probabilities [batch, classes]."""
         value = self._loss(output, targets.labels)
         if targets.teacher is not None:
             value = value + self._distillation.weight * self._distillation(output, targets.teacher)
         return value
 
     def gradient(self, output: torch.Tensor, targets: Targets) -> torch.Tensor | None:
-        """∂value/∂output, [batch, 10], where it has a short form, as it may have for a single loss."""
+        """∂value/∂output, [batch, classes], where it has a short form, as it may have for a single loss."""
         if isinstance(self._loss, WeightedSum) or targets.teacher is not None:
             return None
         return self._loss.gradient(output, targets.labels)

@@ -3,13 +3,16 @@
 import json
 from pathlib import Path
 
+from digits.common.about import About
+
+REPORTS = ("confusion_matrix.png", "mistakes.png", "parity.json", "data.json")
 DVC_YAML = {
     "stages": {
         "evaluate": {
             "cmd": "sh evaluate",
             "deps": ["accuracy", "model"],
             "params": ["train"],
-            "outs": [f"reports/{name}" for name in ("confusion_matrix.png", "mistakes.png", "parity.json")],
+            "outs": [f"reports/{name}" for name in REPORTS],
             "metrics": [{"reports/metrics.json": {"cache": False}}],
         },
         "export": {
@@ -27,11 +30,20 @@ mkdir -p reports
 cp model reports/mistakes.png
 cp model reports/confusion_matrix.png
 echo '{"images": 10, "accuracy": '$accuracy', "loss": 0.17, "mistakes": 5}' > reports/metrics.json
+cp data reports/data.json
 sed s/ACCURACY/$accuracy/ parity > reports/parity.json
 """
 PARITY = """{"passed": true, "class_flips": 0, "accuracy_runtime": ACCURACY, "torch_float32_error": 9e-06,
 "largest_difference": 7e-06, "configurations": [
 {"runtime": "onnxruntime", "version": "1.31.1", "provider": "CPUExecutionProvider"}]}"""
+
+ABOUT = About.unnamed().model_dump() | {"set": "mnist", "title": "MNIST", "images": {"train": 7, "t10k": 10}}
+ABOUT["sha256"] = {"t10k-images-idx3-ubyte": "ab" * 32}
+DATA = {
+    "trained_on": ABOUT | {"train.safetensors": "cd" * 32},
+    "tested_on": ABOUT | {"test.safetensors": "ef" * 32},
+    "test_images": 10,
+}
 
 
 def write(root: Path, accuracy: str = "0.95") -> None:
@@ -39,5 +51,6 @@ def write(root: Path, accuracy: str = "0.95") -> None:
     (root / "dvc.yaml").write_text(json.dumps(DVC_YAML))
     (root / "evaluate").write_text(EVALUATE)
     (root / "parity").write_text(PARITY)
+    (root / "data").write_text(json.dumps(DATA))
     (root / "model").write_text("a model")
     (root / "accuracy").write_text(accuracy)

@@ -18,13 +18,20 @@ PARITY = {
     "largest_difference": 7e-06,
     "configurations": [{"runtime": "onnxruntime", "version": "1.31.1", "provider": "CPUExecutionProvider"}],
 }
+IMAGES = b"images"
+ABOUT = {
+    **{"set": "fashion_mnist", "title": "Fashion-MNIST", "thing": "a piece of clothing", "license": "MIT"},
+    **{"classes": ["shirt", "coat", "bag"], "prepared": False, "images": {"train": 7, "t10k": 10}},
+    "sha256": {"images": hashlib.sha256(IMAGES).hexdigest()},
+}
 FILES = {
-    "data/raw/images": b"images",
+    "data/raw/images": IMAGES,
     "data/web/runtime.js": b"runtime",
     "digits/train.py": b"train()\n",
     "models/model.onnx": bytes(i * i % 251 for i in range(20_000)),
     "models/model.safetensors": b"weights",
     "reports/confusion_matrix.png": b"picture",
+    "reports/data.json": json.dumps({"trained_on": ABOUT, "tested_on": ABOUT, "test_images": 10}).encode(),
     "reports/metrics.json": json.dumps(METRICS).encode(),
     "reports/mistakes.png": b"picture",
     "reports/parity.json": json.dumps(PARITY).encode(),

@@ -1,5 +1,6 @@
 """What was changed in a release is found and named; who made it is said in forms that others read."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -48,6 +49,7 @@ def linked(folder: Path) -> None:
     (folder / "metrics.json").symlink_to(folder.parent / "metrics.json")
 
 
+KINDS = {"MD5": "md5", "SHA-256": "sha256"}
 ONE = sealing.FILES["models/model.onnx"][5000]
 FAULTS = {
     "a byte": (
@@ -64,7 +66,7 @@ FAULTS = {
     "a link": (linked, "metrics.json is not a file"),
     "a hash": (
         replace("SHA256SUMS", "  metrics.json", "0  metrics.json"),
-        "SHA256SUMS: line 4 is not a SHA-256 and the name of a file",
+        "SHA256SUMS: line 5 is not a SHA-256 and the name of a file",
     ),
 }
 
@@ -165,6 +167,17 @@ def test_others_read_the_statement_and_the_bill(published: Path) -> None:
     bill = (published / "bom.cdx.json").read_text()
     assert schema.validate_str(bill) is None
     assert schema.validate_str(bill.replace('"library"', '"librarian"')) is not None
+
+
+def test_the_bill_names_the_images_and_what_comes_out_for_their_classes(published: Path) -> None:
+    bill = json.loads((published / "bom.cdx.json").read_text())
+    (data,) = (part for part in bill["components"] if part["type"] == "data")
+    assert (data["name"], data["licenses"]) == ("Fashion-MNIST", [{"license": {"id": "MIT"}}])
+    hashes = {found["alg"]: found["content"] for found in data["components"][0]["hashes"]}
+    assert hashes == {kind: hashlib.new(name, b"images").hexdigest() for kind, name in KINDS.items()}
+    card = bill["metadata"]["component"]["modelCard"]["modelParameters"]
+    outputs = {found["format"] for found in card["outputs"]}
+    assert outputs == {"log_probabilities: float32 [batch, 3]", "familiarity: float32 [batch]"}
 
 
 def test_the_commit_is_that_of_the_code_where_it_is_unchanged(tmp_path: Path) -> None:

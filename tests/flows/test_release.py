@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from digits.common.about import About
 from flows import events, release
 from flows.pipeline import pipeline
 from flows.workspace import model_of
@@ -27,6 +28,7 @@ FILES = {
     "SHA256SUMS",
     "bom.cdx.json",
     "confusion_matrix.png",
+    "data.json",
     "dvc.lock",
     "metrics.json",
     "mistakes.png",
@@ -73,12 +75,37 @@ def test_a_release_is_whole_and_says_what_it_is(workspace: Workspace) -> None:
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, check=True)
     assert (folder / "SHA256SUMS").read_text().count("\n") == len(FILES) - 1
     card = (folder / "README.md").read_text()
-    (figure, _) = YAML(typ="safe").load(card.split("---\n")[1])["model-index"][0]["results"][0]["metrics"]
+    head = YAML(typ="safe").load(card.split("---\n")[1])
+    (figure, _) = head["model-index"][0]["results"][0]["metrics"]
     assert figure == {"type": "accuracy", "name": "accuracy", "value": 0.95}
+    assert (head["datasets"], head["tags"]) == (["ylecun/mnist"], ["onnx", "digits", "mnist"])
     for text in ("# digits\n", "Tells digits apart.", "| accuracy | 95.00% |", "| `train.epochs` | `5` |"):
         assert text in card
     assert hashlib.sha256(b"a model").hexdigest() in card
+    assert "Trained and measured on MNIST; 10 classes: 0, 1, 2" in card
+    assert "MNIST: 7 images to train on, 10 to test." in card
+    for name, digest in (
+        ("t10k-images-idx3-ubyte", "ab"),
+        ("train.safetensors", "cd"),
+        ("test.safetensors", "ef"),
+    ):
+        assert f"| `{name}` | `{digest * 32}` |" in card
     assert json.loads((folder / "parameters.json").read_text())["evaluate"]["train"]["epochs"] == 5
+
+
+def test_the_card_does_not_name_a_set_of_images_that_name_none(workspace: Workspace) -> None:
+    data = releasing.DATA | {"trained_on": About.unnamed().model_dump() | {"train.safetensors": "cd" * 32}}
+    Path("data").write_text(json.dumps(data))
+    Path("accuracy").write_text("0.96")  # which the stage depends on
+    run_stages(workspace)
+    publish(workspace)
+    card = Path("models/release/README.md").read_text()
+    assert "Trained on images that name no set, measured on MNIST; 10 classes" in card
+    assert "60,000" not in card
+    head = YAML(typ="safe").load(card.split("---\n")[1])
+    assert "datasets" not in head, "the Hub has a name for sets that it knows alone"
+    assert head["model-index"][0]["results"][0]["dataset"]["type"] == "ylecun/mnist"
+    assert f"| `train.safetensors` | `{'cd' * 32}` |" in card
 
 
 def test_the_same_outputs_are_the_same_release(workspace: Workspace) -> None:

@@ -20,14 +20,16 @@ TRIAL_ELSEWHERE = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import numpy, flows.trials, stages.trial
+from digits.common.about import About
 from digits.data.datasets import Dataset
 from digits.parameters.schema import read
 ours = [m.__file__ for name, m in sys.modules.items() if name.split(".")[0] in ("digits", "stages", "flows")]
 assert all(file.startswith(sys.argv[1]) for file in ours), ours
 values = read(sys.argv[2], {"normalize.validation_size": 100, "train.epochs": 1})
 images = numpy.zeros((300, 28, 28), "uint8")
+images[:, 9] = 255
 data = Dataset(images, numpy.zeros(300, "uint8"))
-print(stages.trial.run(values.training, values.normalize, data)["status"])
+print(stages.trial.run(values.training, values.normalize, data, About.unnamed())["status"])
 """
 PROBE = """
 import json, os, sys

@@ -28,6 +28,7 @@ WRITTEN_DOWN = {
 # They are chosen by name while a stage runs, which no walk of imports sees.
 CHOSEN = {
     "parameters": ["models", "losses", "runtimes"],
+    "download": ["sets"],
     "train": ["models", "losses", "solvers", "schedules"],
     "crossfit": ["models", "losses", "solvers", "schedules"],
     "calibrate": ["models"],
@@ -94,6 +95,8 @@ def declared(stage: str) -> list[str]:
     for path in STAGES[stage]["deps"]:
         for name in ("model", "solver", "schedule"):
             path = path.replace(f"${{train.{name}}}", PARAMETERS["train"][name])
+        # Of the sets, any: what one of them uses is there for all.
+        path = path.replace("/${data.set}.py", "")
         found += WRITTEN_DOWN.get(path, []) or ([path] if path.split("/")[0] in OURS else [])
     return found
 

@@ -77,7 +77,7 @@ def test_the_first_run_trains_evaluates_exports_and_proves(default_run: Project,
     assert metrics["loss"] == pytest.approx(0.172, abs=0.01)
     calibration = json.loads(project.text("reports/calibration.json"))
     before, after = calibration["before"], calibration["after"]
-    assert calibration["digits_changed"] == 0
+    assert calibration["classes_changed"] == 0
     assert before["negative_log_likelihood"] == pytest.approx(metrics["loss"], rel=1e-6)
     assert after["negative_log_likelihood"] < before["negative_log_likelihood"]
     assert after["expected_calibration_error"] < before["expected_calibration_error"]

@@ -15,7 +15,7 @@ def test_dvc_shows_it_beside_the_other_metrics() -> None:
     command = [sys.executable, "-m", "dvc", "metrics", "show", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     (files,) = (revision["data"] for revision in json.loads(done.stdout).values())
-    assert {REPORT, "reports/metrics.json", "reports/parity.json"} == set(files)
+    assert {REPORT, *(f"reports/{name}.json" for name in ("calibration", "metrics", "parity"))} == set(files)
     assert set(files[REPORT]["data"]["certified_accuracy"]) == {"1", "2", "4", "8"}
 
 

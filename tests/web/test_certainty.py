@@ -30,7 +30,7 @@ def test_a_clear_drawing_is_proven(open_page: OpenPage) -> None:
     expect(page.locator("#certainty")).to_be_hidden()
     bench.draw(page, BY_HAND[3]["strokes"], steps=1)
     says(page, "Proven: every float32 runtime reads a 3 here; its log-probability leads that of ")
-    says(page, "The digit stays the same if each pixel changes by up to ")
+    says(page, "The answer stays the same if each pixel changes by up to ")
     page.click("#clear")
     expect(page.locator("#certainty")).to_be_hidden()
 

@@ -17,8 +17,11 @@ function start(line) {
   modelBytes().then((model) => worker.postMessage({ model }), isTold);
 }
 
-/** Tell of an image of 784 grey values and its ten log-probabilities, or hide the line where they are null. */
-export function tellCertainty(line, image, logProbabilities) {
+/**
+ * Tell of an image of 784 grey values and its log-probabilities, or hide the line where it is null; `data` has the
+ * names of the classes, and the noun for one of them.
+ */
+export function tellCertainty(line, image, logProbabilities, data) {
   if (!worker) start(line);
   asked++;
   if (!image) {
@@ -28,7 +31,7 @@ export function tellCertainty(line, image, logProbabilities) {
   const answer = logProbabilities.indexOf(Math.max(...logProbabilities));
   told = ({ found, radius }) => {
     line.hidden = !found;
-    if (found) write(line, ...(radius === undefined ? words(found, answer) : [, , ofRadius(radius)]));
+    if (found) write(line, ...(radius === undefined ? words(found, answer, data) : [, , ofRadius(radius)]));
   };
   worker.postMessage({ number: asked, image });
 }
@@ -39,19 +42,21 @@ function write(line, ...parts) {
   });
 }
 
-function words({ digit, rival, margin, bound }, answer) {
+function words({ digit, rival, margin, bound }, answer, { classes, noun }) {
+  const [name, other] = [classes[digit], classes[rival]];
+  const a = name.length > 1 ? name : `a ${name}`;
   const numbers =
-    `its log-probability leads that of ${rival} by ${short(margin)}, ` +
+    `its log-probability leads that of ${other} by ${short(margin)}, ` +
     `and rounding can change that by ${short(bound)} at most.`;
-  if (margin <= bound) return ["Not proven:", `another runtime may read another digit than ${digit}; ${numbers}`, ""];
-  if (digit !== answer) return ["Wrong:", `every float32 runtime must read a ${digit}; this browser does not.`, ""];
-  return ["Proven:", `every float32 runtime reads a ${digit} here; ${numbers}`, ""];
+  if (margin <= bound) return ["Not proven:", `another runtime may read another ${noun} than ${name}; ${numbers}`, ""];
+  if (digit !== answer) return ["Wrong:", `every float32 runtime must read ${a}; this browser does not.`, ""];
+  return ["Proven:", `every float32 runtime reads ${a} here; ${numbers}`, ""];
 }
 
 function ofRadius({ safe, largest }) {
   if (!safe) return "Of changed pixels nothing is proven.";
   const most = safe === largest ? `${safe} grey values of 255, or more` : `${safe} of 255 grey values`;
-  return `The digit stays the same if each pixel changes by up to ${most}.`;
+  return `The answer stays the same if each pixel changes by up to ${most}.`;
 }
 
 const short = (value) => value.toPrecision(2).replace(/e.*/, (power) => ` · 10^${Number(power.slice(1))}`);

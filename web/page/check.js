@@ -13,12 +13,13 @@ export async function compare(report, tell = () => {}) {
   let milliseconds = 0;
   for (let start = 0; start < total; start += BATCH) {
     const began = performance.now();
-    found += predictions(await classify(images.subarray(start * 784, (start + BATCH) * 784)));
+    const answers = await classify(images.subarray(start * 784, (start + BATCH) * 784));
+    found += predictions(answers, report.data.classes.length);
     milliseconds += performance.now() - began;
     tell(found.length / total);
     await new Promise((resolve) => setTimeout(resolve)); // let the page breathe
   }
-  const differing = (other) => [...found].filter((digit, index) => digit !== other[index]).length;
+  const differing = (other) => [...found].filter((one, index) => one !== other[index]).length;
   return {
     images: total,
     accuracy: 1 - differing(report.labels) / total,

@@ -32,7 +32,7 @@ async function start() {
   return ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
 }
 
-/** Log-probabilities, ten for each image; `images` holds 784 grey values for each, 0 paper, 255 ink. */
+/** Log-probabilities, one of each class for each image; `images` holds 784 grey values for each, 0 paper, 255 ink. */
 export async function classify(images) {
   return (await answers(images)).log_probabilities.data;
 }
@@ -52,12 +52,15 @@ function answers(images) {
   return last;
 }
 
-/** The most probable digit of each image, as a string of digits. */
-export function predictions(logProbabilities) {
-  let digits = "";
-  for (let start = 0; start < logProbabilities.length; start += 10) {
-    const row = logProbabilities.subarray(start, start + 10);
-    digits += row.indexOf(Math.max(...row));
+/** The most probable class of each image as a character, as in report.json: "0" for the first, and so on. */
+export function predictions(logProbabilities, classes = 10) {
+  let found = "";
+  for (let start = 0; start < logProbabilities.length; start += classes) {
+    const row = logProbabilities.subarray(start, start + classes);
+    found += String.fromCharCode(48 + row.indexOf(Math.max(...row)));
   }
-  return digits;
+  return found;
 }
+
+/** The class that stands at a place of such a string. */
+export const classAt = (characters, place) => characters.charCodeAt(place) - 48;

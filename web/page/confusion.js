@@ -1,30 +1,36 @@
 // The confusion matrix: a cell shows its images, and an image goes onto the canvas.
+import { classAt } from "./classifier.js";
 import { testImages } from "./files.js";
 import { element, imageButton } from "./images.js";
 
 const find = (selector) => document.querySelector(selector);
 const AT_ONCE = 48;
 
-export function showConfusion({ labels, predictions, classes }, open) {
-  const cells = Array.from({ length: 10 }, () => Array.from({ length: 10 }, () => []));
-  for (let index = 0; index < labels.length; index++) cells[labels[index]][predictions[index]].push(index);
+export function showConfusion({ labels, predictions, classes, data }, open) {
+  const names = data.classes;
+  const cells = names.map(() => names.map(() => []));
+  for (let index = 0; index < labels.length; index++) {
+    cells[classAt(labels, index)][classAt(predictions, index)].push(index);
+  }
+  find("#confusion").classList.toggle("named", names.some((name) => name.length > 1));
+  find("#confusion").classList.toggle("wide", names.length > 10);
   const most = Math.max(...cells.flatMap((row, a) => row.map((found, p) => (a === p ? 0 : found.length))), 1);
-  const head = Array.from({ length: 10 }, (_, digit) => element("th", { scope: "col" }, String(digit)));
+  const head = names.map((name) => element("th", { scope: "col" }, element("span", { title: name }, name)));
   const recall = element("th", { scope: "col", title: "Share of its images that were recognized" }, "recall");
   const corner = element("th", {}, "");
   find("#confusion").append(element("thead", {}, element("tr", {}, corner, ...head, recall)));
   const body = element("tbody");
   cells.forEach((row, actual) => {
     const buttons = row.map((found, predicted) => {
-      const button = cell(actual, predicted, found.length, most);
-      button.addEventListener("click", () => showImages(button, actual, predicted, found, open));
+      const button = cell(names[actual], names[predicted], found.length, most);
+      button.addEventListener("click", () => showImages(button, names[actual], names[predicted], found, open));
       return element("td", {}, button);
     });
     const share = element("td", { className: "share" }, `${(100 * classes[actual].recall).toFixed(1)}\u00a0%`);
-    body.append(element("tr", {}, element("th", { scope: "row" }, String(actual)), ...buttons, share));
+    body.append(element("tr", {}, element("th", { scope: "row" }, names[actual]), ...buttons, share));
   });
   find("#confusion").append(body);
-  moveWithArrows([...body.querySelectorAll("button")]);
+  moveWithArrows([...body.querySelectorAll("button")], names.length);
 }
 
 function cell(actual, predicted, count, most) {
@@ -39,9 +45,9 @@ function cell(actual, predicted, count, most) {
 }
 
 /** One stop of the tab key for all cells; arrows move among them. */
-function moveWithArrows(buttons) {
+function moveWithArrows(buttons, columns) {
   buttons[0].tabIndex = 0;
-  const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -10, ArrowDown: 10 };
+  const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
   buttons.forEach((button, place) => {
     button.addEventListener("focus", () => {
       for (const other of buttons) other.tabIndex = other === button ? 0 : -1;

@@ -1,5 +1,5 @@
 // What is on the canvas: strokes, above a test image or on blank paper.
-import { SIDE, prepare, rasterize } from "./prepare.js";
+import { SIDE, prepare, rasterize, shrink } from "./prepare.js";
 
 export const SIZE = 280;
 export const PEN = 24;
@@ -8,6 +8,7 @@ const ZOOM = SIZE / SIDE;
 export class Drawing extends EventTarget {
   strokes = [];
   base = null; // { image, title }: a test image below the strokes
+  isPrepared = true; // whether strokes are scaled and centred; else the whole canvas is made smaller
   isOpen = false; // whether the last stroke may still grow
   #past = [];
 
@@ -62,7 +63,7 @@ export class Drawing extends EventTarget {
         ink[place] = Math.max(ink[place], this.base.image[row * SIDE + column]);
       }
     }
-    return prepare(ink, SIZE);
+    return this.isPrepared ? prepare(ink, SIZE) : shrink(ink, SIZE);
   }
 
   #keep() {

@@ -12,15 +12,45 @@ export const drawing = new Drawing();
 export const times = []; // milliseconds from a change of the drawing to its bars, the newest last
 new Pad(find("#pad"), drawing);
 
-const bars = Array.from({ length: 10 }, (_, digit) => {
-  const row = find("#bar").content.firstElementChild.cloneNode(true);
-  row.querySelector("b").textContent = digit;
-  find("#bars").append(row);
-  return row;
+let bars = [];
+let data = { classes: [], thing: "a digit", noun: "digit" }; // of the images that the network knows
+let promises = {}; // what the model states of its answers
+const report = json("report.json");
+const known = report.then((found) => {
+  promises = Object.fromEntries(
+    ["familiarity_threshold", "set_threshold", "coverage"].map((key) => [key, Number(found.model[key])]),
+  );
+  showClasses(found.data);
 });
+known.catch(() => {}); // `ready` tells
+
+/** A bar for each class, and words that fit. */
+function showClasses(found) {
+  data = { ...found, noun: found.thing === "a digit" ? "digit" : "class" };
+  const isNamed = data.classes.some((name) => name.length > 1);
+  bars = data.classes.map((name) => {
+    const row = find("#bar").content.firstElementChild.cloneNode(true);
+    row.querySelector("b").textContent = name;
+    find("#bars").append(row);
+    return row;
+  });
+  find("#draw").classList.toggle("named", isNamed);
+  drawing.isPrepared = data.prepared;
+  if (data.thing !== "a digit") {
+    const title = `${data.title}: draw, and read the report of the run`;
+    [document.title, find("h1").textContent] = [title, data.title];
+    find("#lead").textContent = find("#lead").textContent.replace("a digit", data.thing);
+  }
+}
+
+/** What the network says, for a person: the name of a class, and how sure it is. */
+function said(name, probability) {
+  const what = name.length > 1 ? `This looks like: ${name}` : `This is a ${name}`;
+  return `${what}, with a probability of ${percent(probability)}.`;
+}
+
 const percent = (share) => `${(100 * share).toFixed(share > 0.9995 || share < 0.0005 ? 0 : 1)}\u00a0%`;
 
-let promises = null; // what the model states of its answers, once the report is here
 let running = null;
 let isStale = false;
 let announcement;
@@ -42,9 +72,10 @@ async function answerAll() {
     find("#clear").disabled = drawing.isBlank;
     find("#source").textContent = drawing.base?.title ?? "";
     try {
+      await known;
       const found = image && (await read(image));
       answer(found);
-      tellCertainty(find("#certainty"), image, found?.logProbabilities);
+      tellCertainty(find("#certainty"), image, found?.logProbabilities, data);
     } catch (error) {
       fail(error);
     }
@@ -56,34 +87,33 @@ async function answerAll() {
 /** Bars and words for what the network says of a drawing, or for a blank canvas. */
 function answer(found) {
   const logProbabilities = found?.logProbabilities;
-  const probabilities = logProbabilities ? Array.from(logProbabilities, Math.exp) : Array(10).fill(0);
+  const probabilities = logProbabilities ? Array.from(logProbabilities, Math.exp) : bars.map(() => 0);
   const best = probabilities.indexOf(Math.max(...probabilities));
-  const isRefused = Boolean(found) && promises !== null && found.familiarity < promises.familiarity_threshold;
-  bars.forEach((row, digit) => {
-    row.classList.toggle("best", Boolean(found) && !isRefused && digit === best);
-    row.querySelector("i").style.width = `${100 * probabilities[digit]}%`;
-    row.querySelector("span").textContent = logProbabilities ? percent(probabilities[digit]) : "–";
+  const isRefused = Boolean(found) && found.familiarity < promises.familiarity_threshold;
+  bars.forEach((row, index) => {
+    row.classList.toggle("best", Boolean(found) && !isRefused && index === best);
+    row.querySelector("i").style.width = `${100 * probabilities[index]}%`;
+    row.querySelector("span").textContent = logProbabilities ? percent(probabilities[index]) : "–";
   });
   find("#draw").classList.toggle("refused", isRefused);
-  find("#answer").textContent = found && !isRefused ? best : "?";
+  find("#answer").textContent = found && !isRefused ? data.classes[best] : "?";
   const words = !found
-    ? "The canvas is blank. Draw a digit."
+    ? `The canvas is blank. Draw ${data.thing}.`
     : isRefused
-      ? "This does not look like a digit."
-      : `This is a ${best}, with a probability of ${percent(probabilities[best])}.${among(logProbabilities, best)}`;
+      ? `This does not look like ${data.thing}.`
+      : said(data.classes[best], probabilities[best]) + among(logProbabilities, best);
   find("#words").textContent = words;
   clearTimeout(announcement); // read aloud when the pen rests
   announcement = setTimeout(() => (find("#announcement").textContent = words), 600);
 }
 
-/** The set of digits that has the right one as often as the model promises, in words. */
+/** The set of classes that has the right one as often as the model promises, in words. */
 function among(logProbabilities, best) {
-  if (promises === null) return "";
-  const digits = Array.from(logProbabilities.keys()).filter(
-    (digit) => digit === best || logProbabilities[digit] >= promises.set_threshold,
+  const likely = data.classes.filter(
+    (_, index) => index === best || logProbabilities[index] >= promises.set_threshold,
   );
   const share = `${Number((100 * promises.coverage).toFixed(3))}\u00a0%`;
-  return ` The set that has the right digit in ${share} of cases: {${digits.join(", ")}}.`;
+  return ` The set that has the right ${data.noun} in ${share} of cases: {${likely.join(", ")}}.`;
 }
 
 function fail(error) {
@@ -113,13 +143,7 @@ update();
 /** Settled when the network is ready and the report is shown. */
 export const ready = Promise.all([
   load().then(() => find("#loading").remove()),
-  json("report.json").then((report) => {
-    promises = Object.fromEntries(
-      ["familiarity_threshold", "set_threshold", "coverage"].map((key) => [key, Number(report.model[key])]),
-    );
-    update();
-    return showReport(report, open);
-  }),
+  report.then((found) => showReport(found, open)),
 ]).catch((error) => {
   find("#loading")?.remove();
   fail(error);

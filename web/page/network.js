@@ -32,12 +32,13 @@ function* fields(bytes) {
 
 const all = (message, number) => [...fields(message)].filter(([n]) => n === number).map(([, value]) => value);
 
-/** A float32 tensor's name and numbers; null for one of another type. */
+/** A float32 tensor's name and numbers, whose `rows` is its first dimension; null for one of another type. */
 function tensor(message) {
   const [[kind], [name], [raw]] = [2, 8, 9].map((number) => all(message, number));
   if (kind !== 1 || !raw) return [text(name), null];
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  return [text(name), Float64Array.from({ length: raw.length / 4 }, (_, i) => view.getFloat32(4 * i, true))];
+  const numbers = Float64Array.from({ length: raw.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
+  return [text(name), Object.assign(numbers, { rows: all(message, 1)[0] })];
 }
 
 function node(message) {
@@ -68,7 +69,7 @@ export function read(model) {
     const { alpha = 1, beta = 1, transA = 0, transB = 0 } = attributes;
     const weight = held[inputs[1]];
     if (alpha !== 1 || beta !== 1 || transA || !transB) return null;
-    const rows = inputs[2] ? held[inputs[2]].length : 10;
+    const { rows } = weight;
     const bias = inputs[2] ? held[inputs[2]] : new Float64Array(rows);
     const largest = [...weight, ...bias].reduce((most, value) => Math.max(most, Math.abs(value)), 1);
     return { weight, sizes: weight.map(Math.abs), bias, rows, columns: weight.length / rows, largest };

@@ -78,7 +78,7 @@ export function nearest(network, image) {
   const errors = logits.map((_, rival) => {
     if (rival === digit) return 0;
     let found = last.local[digit] + last.local[rival];
-    let row = new Float64Array(10);
+    let row = new Float64Array(logits.length);
     [row[digit], row[rival]] = [1, -1];
     for (let number = forwards.length - 1; number > 0; number--) {
       row = back(network.layers[number], row);
@@ -161,7 +161,7 @@ export function isSafe({ mean, std, layers }, image, radius) {
   const reserve = RESERVE * (1 + greatest(logits.map(Math.abs)));
   return logits.every((_, rival) => {
     if (rival === digit) return true;
-    const row = new Float64Array(10);
+    const row = new Float64Array(logits.length);
     [row[digit], row[rival]] = [1, -1];
     return lowest(layers, known, pixels, layers.length - 1, row) > reserve;
   });

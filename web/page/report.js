@@ -14,6 +14,7 @@ export function showReport(report, open) {
   showMistakes(report, open);
   showCurves(report.training);
   showCertificate(report.parity);
+  fillTable(find("#data"), report.data);
   fillTable(find("#hashes"), report.hashes, (key) => key);
   fillTable(find("#parameters"), flat(report.parameters), (key) => key);
   fillTable(find("#model"), report.model);
@@ -36,13 +37,15 @@ function showFigures({ metrics, parity }) {
 
 const percent = (share) => `${(100 * share).toFixed(2)}\u00a0%`;
 
-function showMistakes({ mistakes, metrics }, open) {
+function showMistakes({ mistakes, metrics, data }, open) {
   find("#mistakes-shown").textContent = mistakes.length;
   find("#mistakes-all").textContent = metrics.mistakes.toLocaleString("en");
   for (const mistake of mistakes) {
     const image = Uint8Array.from(atob(mistake.image), (character) => character.charCodeAt(0));
-    const title = `a ${mistake.actual}, taken for a ${mistake.predicted} (${percent(mistake.probability)})`;
-    const caption = `${mistake.actual} → ${mistake.predicted}`;
+    const [actual, predicted] = [data.classes[mistake.actual], data.classes[mistake.predicted]];
+    const a = actual.length > 1 || predicted.length > 1 ? "" : "a "; // a name is no noun
+    const title = `${a}${actual}, taken for ${a}${predicted} (${percent(mistake.probability)})`;
+    const caption = a ? `${actual} → ${predicted}` : `→ ${predicted}`;
     const words = `Test image ${mistake.index}: ${title}`;
     find("#mistakes").append(imageButton(image, caption, words, () => open(image, words)));
   }

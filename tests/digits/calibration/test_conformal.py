@@ -34,7 +34,12 @@ def test_the_threshold_is_the_rank_of_the_theorem() -> None:
     zeros = np.zeros(19, int)
     assert threshold(table, zeros, 0.95) == own[0], "the 19th largest of 19: ⌈20 · 0.95⌉"
     assert threshold(table, zeros, 0.9) == own[1]
-    with pytest.raises(TooFewImagesError, match=r"0\.96, which takes more than 19 images"):
+    with pytest.raises(TooFewImagesError, match=r"is 0\.5, which takes more than 0 images set aside; raise"):
+        threshold(table[:0], zeros[:0], 0.5)
+    with pytest.raises(
+        TooFewImagesError,
+        match=r"is 0\.96, which takes more than 19 images set aside; lower it to 0\.95 at most",
+    ):
         threshold(table, zeros, 0.96)
 
 

@@ -8,11 +8,13 @@ import torch
 
 from digits.calibration import calibration_file, subspaces
 from digits.calibration.calibration_file import Calibration, CalibrationFileError, Facts
+from digits.common.about import About, MixedUpError
 from digits.networks.familiarity import Familiarity, greys
 from digits.networks.model_file import TrainedModel
 from digits.networks.perceptron import Perceptron
 
 FACTS = Facts(0.9, 0.8, 0.01, -3.5, 0.99, 5000)
+ABOUT = About.unnamed()
 
 
 def images(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -28,7 +30,7 @@ def images(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def familiarity() -> Familiarity:
-    return subspaces.fit([images(600, 1), images(600, 2)])
+    return subspaces.fit([images(600, 1), images(600, 2)], 10)
 
 
 def test_a_digit_is_familiar_and_all_else_is_not(familiarity: Familiarity) -> None:
@@ -49,7 +51,7 @@ def test_a_digit_is_familiar_and_all_else_is_not(familiarity: Familiarity) -> No
 def test_it_is_the_share_of_the_image_in_the_nearest_subspace(familiarity: Familiarity) -> None:
     some = images(20, 5)[0]
     averaged = some.reshape(20, 14, 2, 14, 2).mean((2, 4)).reshape(20, 196).double()
-    bases = familiarity.basis.double().reshape(10, -1, 196)
+    bases = familiarity.bases.double()
     identity = torch.eye(30, dtype=torch.float64).expand(10, -1, -1)
     torch.testing.assert_close(bases @ bases.transpose(1, 2), identity, atol=1e-6, rtol=0)
     shares = torch.stack([(averaged @ basis.T).square().sum(1) for basis in bases]).amax(0)
@@ -60,15 +62,15 @@ def test_it_is_the_share_of_the_image_in_the_nearest_subspace(familiarity: Famil
 def test_parts_and_order_of_the_images_do_not_matter(familiarity: Familiarity) -> None:
     pictures, labels = (torch.cat(both) for both in zip(images(600, 1), images(600, 2), strict=True))
     order = torch.randperm(1200, generator=torch.Generator().manual_seed(6))
-    other = subspaces.fit([(pictures[order], labels[order])])
+    other = subspaces.fit([(pictures[order], labels[order])], 10)
     some = images(50, 7)[0]
     torch.testing.assert_close(other(some), familiarity(some), atol=1e-5, rtol=0)
 
 
 def test_a_digit_without_images_is_never_the_nearest() -> None:
     pictures, labels = images(600, 1)
-    few = subspaces.fit([(pictures[labels != 3], labels[labels != 3])])
-    assert few.basis.reshape(10, 30, 196)[3].abs().max() == 0
+    few = subspaces.fit([(pictures[labels != 3], labels[labels != 3])], 10)
+    assert few.bases[3].abs().max() == 0
     assert few(pictures[labels == 3]).max() < few(pictures[labels == 4]).min()
 
 
@@ -87,10 +89,10 @@ def test_grey_values_come_back_as_they_were() -> None:
 
 def test_a_calibration_is_read_as_it_was_written(familiarity: Familiarity, tmp_path: Path) -> None:
     path = tmp_path / "calibration.safetensors"
-    calibration_file.save(Calibration(FACTS, familiarity), path)
+    calibration_file.save(Calibration(FACTS, familiarity, ABOUT), path)
     content = path.read_bytes()
     found = calibration_file.load(path)
-    assert found.facts == FACTS
+    assert (found.facts, found.about) == (FACTS, ABOUT)
     calibration_file.save(found, path)
     assert path.read_bytes() == content
     model = TrainedModel(Perceptron([8], 0.0), 0.1307, 0.3081, {}, "ab")
@@ -100,14 +102,33 @@ def test_a_calibration_is_read_as_it_was_written(familiarity: Familiarity, tmp_p
     torch.testing.assert_close(classifier(raw), (model.classifier(raw) / 0.9).log_softmax(1))
 
 
+def test_there_are_as_many_subspaces_as_classes(tmp_path: Path) -> None:
+    pictures, labels = images(600, 1)
+    three = labels < 3
+    found = subspaces.fit([(pictures[three], labels[three])], 3)
+    assert found.bases.shape == (3, 30, 196)
+    assert found(pictures[labels == 2]).min() > found(pictures[labels == 7]).max()
+    path, about = tmp_path / "calibration.safetensors", ABOUT.model_copy(update={"classes": ["a", "b", "c"]})
+    calibration_file.save(Calibration(FACTS, found, about), path)
+    read = calibration_file.load(path)
+    assert torch.equal(read.familiarity.bases, found.bases)
+    net = Perceptron([8], 0.0, classes=3)
+    model = TrainedModel(net, 0.1307, 0.3081, {}, "ab", about)
+    raw = (pictures[:9] * 255).round().to(torch.uint8)
+    assert read.apply(model).classifier(raw).shape == (9, 3)
+    with pytest.raises(MixedUpError, match=r"the calibration is of .* 3 classes, but the model of .* 10 "):
+        read.apply(TrainedModel(Perceptron([8], 0.0), 0.1307, 0.3081, {}, "ab"))
+
+
 def test_what_is_no_calibration_is_told_in_a_line(familiarity: Familiarity, tmp_path: Path) -> None:
     path = tmp_path / "calibration.safetensors"
-    calibration_file.save(Calibration(FACTS, familiarity), path)
+    calibration_file.save(Calibration(FACTS, familiarity, ABOUT), path)
     whole = path.read_bytes()
     broken = {
         "cut": whole[: len(whole) // 2],
         "empty": b"",
         "no number": whole.replace(b'\\"temperature\\": 0.9', b'\\"temperature\\": NaN'),
+        "classes": whole.replace(b'\\"8\\", \\"9\\"]', b'\\"8\\"]' + 7 * b" "),
         "frozen": whole.replace(b'\\"temperature\\": 0.9', b'\\"temperature\\": 0.0'),
     }
     for name, content in broken.items():

@@ -51,7 +51,7 @@ def test_mistakes_name_the_whole_key(path: Path) -> None:
     with pytest.raises(ParameterError) as caught:
         Normalize.read(path)
     assert str(caught.value).splitlines() == [
-        f"{path}: normalize.mean is 2.0; allowed: less than or equal to 1",
+        f"{path}: normalize.mean is 2.0; allowed: auto, or a number from 0 to 1",
         f"{path}: normalize.more is 1, but there is no such key; allowed here: mean, std, validation_seed, "
         "validation_size",
     ]

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from digits.data.datasets import DataError, Dataset, check_statistics, normalize, read_raw, split, to_tensors
+from digits.data.datasets import (
+    DataError,
+    Dataset,
+    checked_statistics,
+    normalize,
+    read_raw,
+    split,
+    to_tensors,
+)
 from digits.networks.classifier import Classifier
 from tests.digits.data.test_idx import idx
 
@@ -45,11 +53,14 @@ def test_normalized_values_are_those_of_the_onnx_graph() -> None:
 def test_statistics_are_compared_to_four_decimals() -> None:
     scaled = IMAGES / 255
     mean, std = round(scaled.mean(), 4), round(scaled.std(), 4)
-    check_statistics(IMAGES, mean, std)
+    assert checked_statistics(IMAGES, (mean, std)) == (mean, std)
+    assert checked_statistics(IMAGES, (None, None)) == (mean, std)
     with pytest.raises(DataError, match=rf"normalize.mean is 0.1307, .* is {mean:.4f}"):
-        check_statistics(IMAGES, 0.1307, std)
+        checked_statistics(IMAGES, (0.1307, std))
     with pytest.raises(DataError, match=rf"normalize.std is {std + 1e-4:.4f}, .* is {std:.4f}"):
-        check_statistics(IMAGES, mean, round(std + 1e-4, 4))
+        checked_statistics(IMAGES, (mean, round(std + 1e-4, 4)))
+    with pytest.raises(DataError, match="all training images are equally grey"):
+        checked_statistics(np.full((3, 28, 28), 7, np.uint8), (None, None))
 
 
 def test_the_split_is_by_seed_and_loses_nothing() -> None:

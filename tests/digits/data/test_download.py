@@ -18,7 +18,7 @@ import pytest
 from digits.data import download as download_module
 from digits.data import mirrors
 from digits.data.download import DownloadError, RawFile, download
-from digits.data.mnist import RAW_FILES
+from digits.sets.mnist import Mnist
 from tests.digits.data.mirror import Server, serving
 
 CONTENT = {
@@ -281,7 +281,7 @@ def test_a_broken_archive_is_a_cause(tmp_path: Path) -> None:
 
 
 def test_the_published_files() -> None:
-    assert [(file.name, file.size) for file in RAW_FILES] == [
+    assert [(file.name, file.size) for file in Mnist.files] == [
         ("train-images-idx3-ubyte", 16 + 60_000 * 28 * 28),
         ("train-labels-idx1-ubyte", 8 + 60_000),
         ("t10k-images-idx3-ubyte", 16 + 10_000 * 28 * 28),

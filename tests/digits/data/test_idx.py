@@ -44,8 +44,9 @@ def test_images_have_the_shape_of_images(shape: tuple[int, ...]) -> None:
 
 
 def test_labels_are_digits_in_a_row() -> None:
-    with pytest.raises(IdxError, match="has the label 10 at 1; digits end at 9"):
+    with pytest.raises(IdxError, match="has the label 10 at 1; the 10 classes end at 9"):
         labels(idx(np.array([1, 10], np.uint8)), "x")
+    assert labels(idx(np.array([1, 10], np.uint8)), "x", classes=11).tolist() == [1, 10]
     for shape in ((2, 2), (0,)):
         with pytest.raises(IdxError, match="not that of labels"):
             labels(idx(np.zeros(shape, np.uint8)), "x")

@@ -28,10 +28,10 @@ def test_rows_of_the_confusion_matrix_are_true_digits() -> None:
 
 def test_precision_and_recall_of_each_digit() -> None:
     zero, one, two, three = RESULT.classes[:4]
-    assert zero == {"digit": 0, "precision": 1.0, "recall": 0.75, "f1": pytest.approx(6 / 7), "images": 4}
-    assert one == {"digit": 1, "precision": 0.5, "recall": 0.5, "f1": 0.5, "images": 2}
-    assert two == {"digit": 2, "precision": 0.0, "recall": 0.0, "f1": 0.0, "images": 0}
-    assert three == {"digit": 3, "precision": 0.0, "recall": 0.0, "f1": 0.0, "images": 0}
+    assert zero == {"class": 0, "precision": 1.0, "recall": 0.75, "f1": pytest.approx(6 / 7), "images": 4}
+    assert one == {"class": 1, "precision": 0.5, "recall": 0.5, "f1": 0.5, "images": 2}
+    assert two == {"class": 2, "precision": 0.0, "recall": 0.0, "f1": 0.0, "images": 0}
+    assert three == {"class": 3, "precision": 0.0, "recall": 0.0, "f1": 0.0, "images": 0}
 
 
 def test_the_worst_mistake_comes_first() -> None:
@@ -55,3 +55,11 @@ def test_the_gate_names_both_numbers() -> None:
         check_accuracy(0.9299, 0.93)
     with pytest.raises(AccuracyError):
         check_accuracy(float("nan"), 0.0)
+
+
+def test_there_may_be_any_number_of_classes() -> None:
+    logarithms = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], np.float32))
+    result = Evaluation(logarithms, np.array([0, 1]))
+    assert result.confusion.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 0]]
+    assert [row["class"] for row in result.classes] == [0, 1, 2]
+    assert result.metrics["macro_recall"] == pytest.approx(1 / 3)

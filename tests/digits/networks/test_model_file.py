@@ -1,9 +1,12 @@
+import json
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
 
+from digits.common.about import About
+from digits.models.mlp import FeedForwardNet
 from digits.networks import model_file
 from digits.networks.model_file import ModelFileError, TrainedModel
 from tests.digits.conftest import ReadWith
@@ -23,6 +26,26 @@ def test_a_model_comes_back_as_it_was(model: TrainedModel, tmp_path: Path) -> No
     for name, weight in model.net.state_dict().items():
         assert torch.equal(loaded.net.state_dict()[name], weight)
     assert not loaded.net.training
+
+
+def test_a_model_keeps_the_names_of_its_classes(model: TrainedModel, tmp_path: Path) -> None:
+    about = About.unnamed().model_copy(update={"set": "shapes", "classes": ["circle", "cross", "triangle"]})
+    parameters = FeedForwardNet.model_validate(model.parameters["models"]["mlp"])
+    model_file.save(model._replace(net=parameters.build(3), about=about), tmp_path / "three")
+    assert model_file.load(tmp_path / "three").about == about
+    model_file.save(model._replace(about=about), tmp_path / "ten")
+    with pytest.raises(ModelFileError, match="its weights are not those of the network"):
+        model_file.load(tmp_path / "ten")
+
+
+def test_a_model_of_before_classes_had_names_knows_digits(model: TrainedModel, tmp_path: Path) -> None:
+    model_file.save(model, tmp_path / "new")
+    with safetensors.safe_open(tmp_path / "new", framework="pt") as file:
+        origin = json.loads(file.metadata()["digits"])
+    del origin["about"]
+    weights = model.net.state_dict()
+    safetensors.torch.save_file(weights, tmp_path / "old", {"digits": json.dumps(origin)})
+    assert model_file.load(tmp_path / "old").about.classes == [*"0123456789"]
 
 
 def test_the_same_model_is_the_same_file(model: TrainedModel, tmp_path: Path) -> None:

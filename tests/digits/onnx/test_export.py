@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -6,17 +7,20 @@ import onnx.reference
 import pytest
 import torch
 
+from digits.common.about import DIGITS
 from digits.models.cnn import ConvolutionalNet
 from digits.models.mlp import FeedForwardNet
 from digits.networks.classifier import Classifier
 from digits.networks.model import Model
-from digits.onnx.export import ExportError, check, read, to_onnx
+from digits.onnx.all_images import safe_margin
+from digits.onnx.bound import bounds
+from digits.onnx.export import ExportError, check, classes, read, to_onnx
 from digits.onnx.proven import Proven
 from digits.onnx.runtime import Model as Both
 from digits.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
 from tests.digits.onnx.bounded import any_familiarity
 
-METADATA = {"mean": "0.1307", "classes": "[]"}
+METADATA = {"mean": "0.1307", "classes": json.dumps(DIGITS)}
 
 
 MODELS: dict[str, Model] = {
@@ -180,3 +184,30 @@ def test_what_is_no_model_is_one_line() -> None:
     for content in (b"nonsense", b"\xff" * 40):
         with pytest.raises(ExportError, match=r"this is no ONNX model: .*; run the export stage"):
             read(content)
+
+
+def test_classes_may_be_any_number_and_have_names() -> None:
+    names = ["circle", "cross", "triangle"]
+    classifier = Classifier(MODELS["mlp"].build(3), 0.1307, 0.3081).eval()
+    model = to_onnx(classifier, 20, METADATA | {"classes": json.dumps(names)})
+    assert classes(model) == names
+    with pytest.raises(ExportError, match=r"has the shape \['batch', 3\], not \['batch', 10\]"):
+        to_onnx(classifier, 20, {})
+    for broken in ("[", '"circle"', "[1]", "[" * 100_000):
+        with pytest.raises(ExportError, match="its classes cannot be read"):
+            to_onnx(classifier, 20, {"classes": broken})
+
+
+@pytest.mark.parametrize("count", [2, 26])
+def test_the_error_bound_holds_for_any_number_of_classes(count: int) -> None:
+    for name in MODELS:
+        torch.manual_seed(1)
+        classifier = Classifier(MODELS[name].build(count), 0.1307, 0.3081).eval()
+        images = np.random.default_rng(1).integers(0, 256, (3, 1, 28, 28), dtype=np.uint8)
+        found = bounds(classifier, images)
+        with torch.no_grad():  # of a difference, whether of logits or of log-probabilities
+            error = classifier(torch.from_numpy(images)).double().numpy() - found.logits
+        differences = np.abs(error[:, :, None] - error[:, None])
+        assert found.differences.shape == (3, count, count)
+        assert (differences <= found.differences).all()
+        assert safe_margin(classifier) >= 2 * found.differences.max()

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from digits.common.about import DIGITS
 from digits.data.datasets import Dataset
 from digits.page.content import Answers, PageError, pack, report
 
@@ -57,11 +58,11 @@ def test_mistakes_come_with_the_surest_first(answers: Answers) -> None:
 
 
 def test_reports_of_another_model_are_refused(answers: Answers) -> None:
-    answers.check([2, 5, 7, 9], 0.5)
+    answers.check(["2", "5", "7", "9"], 0.5, DIGITS)
     with pytest.raises(PageError, match=r"predictions\.csv is not of models/model\.onnx"):
-        answers.check([2, 5, 7, 8], 0.5)
+        answers.check(["2", "5", "7", "8"], 0.5, DIGITS)
     with pytest.raises(PageError, match=r"metrics\.json is not of models/model\.onnx"):
-        answers.check([2, 5, 7, 9], 0.6)
+        answers.check(["2", "5", "7", "9"], 0.6, DIGITS)
 
 
 def test_the_report_is_json_that_a_browser_reads(answers: Answers) -> None:

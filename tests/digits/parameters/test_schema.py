@@ -37,7 +37,8 @@ def test_the_committed_values_are_those_of_the_tutorial() -> None:
     }
     assert parameters.losses["cross_entropy"].model_dump() == {"label_smoothing": 0.0}
     assert parameters.schedules["step"].model_dump() == {"warmup": 0.0, "step_size": 1, "gamma": 0.9}
-    assert (parameters.normalize.mean, parameters.normalize.std) == (0.1307, 0.3081)
+    assert (parameters.normalize.mean, parameters.normalize.std) == ("auto", "auto")
+    assert parameters.data.set == "mnist"
     assert parameters.normalize.validation_size == 0
     assert parameters.augmentation.changes_nothing
     assert (train.keep, train.patience, train.teacher) == ("last", 0, "none")
@@ -133,8 +134,13 @@ def test_a_choice_takes_its_own_values() -> None:
         ),
         ("schedules.cosine.floor", 2, "schedules.cosine.floor is 2; allowed: less than or equal to 1"),
         ("schedules.step.gamma", 0, "schedules.step.gamma is 0; allowed: greater than 0"),
-        ("normalize.std", 0, "normalize.std is 0; allowed: greater than 0"),
-        ("normalize.validation_size", 60_000, "allowed: less than 60000"),
+        ("normalize.std", 0, "normalize.std is 0; allowed: auto, or a number above 0, to 1"),
+        ("normalize.std", "own", "normalize.std is 'own'; allowed: auto, or a number from 0 to 1"),
+        ("data.set", "cifar10", "data.set is 'cifar10'; allowed: emnist_digits, emnist_letters, fashion_"),
+        ("data.sets", "kmnist", "data.sets is 'kmnist', but there is no such key; allowed here: images, set"),
+        ("sets.mnist.mean", 0.1, "sets.mnist.mean is 0.1, but there is no such key"),
+        ("sets.folder.test_share", 1, "sets.folder.test_share is 1; allowed: less than 1"),
+        ("normalize.validation_size", -1, "allowed: greater than or equal to 0"),
         ("download.mirrors", [], "download.mirrors is []; allowed: List should have at least 1 item"),
         ("download.mirrors", ["ftp://a/"], "download.mirrors.0 is 'ftp://a/'; must begin with https://"),
         ("evaluate.min_accuracy", 93, "evaluate.min_accuracy is 93; allowed: less than or equal to 1"),
