@@ -129,7 +129,7 @@ def reliability(models: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -
         places = np.array([row["above"] for row in bins]) + (number + 0.75) * widths
         counts.bar(places, [row["images"] for row in bins], widths, color=color)
     axes.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.02))
-    counts.set(xlabel="probability of the most probable digit", ylabel="images", yscale="symlog")
+    counts.set(xlabel="probability of the most probable class", ylabel="images", yscale="symlog")
     counts.yaxis.set_major_locator(SymmetricalLogLocator(base=100, linthresh=1))
     for each in (axes, counts):
         each.grid(alpha=0.3)

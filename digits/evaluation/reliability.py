@@ -15,16 +15,16 @@ five points of a hundred."""
 
 @dataclass(frozen=True)
 class Reliability:
-    """Answers of a model on labelled images, judged by the probability that they give to their digit."""
+    """Answers of a model on labelled images, judged by the probability that they give to their class."""
 
     log_probabilities: NDArray[np.floating]
-    """[n, 10], natural logarithm."""
+    """[n, classes], natural logarithm."""
     labels: NDArray[np.integer]
     """[n], 0 to 9."""
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
-        """[n, 10], of sum 1."""
+        """[n, classes], of sum 1."""
         found: NDArray[np.float64] = np.exp(self.log_probabilities.astype(np.float64))
         found /= found.sum(axis=1, keepdims=True)
         return found
@@ -33,7 +33,7 @@ class Reliability:
     def bins(self) -> list[dict[str, Any]]:
         """Of each bin its limits, images, mean confidence and accuracy; None where there are no images.
 
-        Confidence is the probability of the most probable digit; a bin includes its upper limit.
+        Confidence is the probability of the most probable class; a bin includes its upper limit.
         """
         confidence = self.probabilities.max(axis=1)
         right = self.log_probabilities.argmax(axis=1) == self.labels
@@ -56,7 +56,7 @@ class Reliability:
 
         The expected error is the mean of |accuracy - confidence| over the bins, weighted by their images; the
         maximum looks at bins of at least `FEWEST` images. The Brier score is the mean of the squared
-        distance between the ten probabilities and the truth (G. W. Brier, 1950).
+        distance between all probabilities and the truth (G. W. Brier, 1950).
         """
         filled = [row for row in self.bins if row["images"]]
         gaps = [(row["images"], abs(row["accuracy"] - row["confidence"])) for row in filled]

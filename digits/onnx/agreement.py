@@ -30,7 +30,7 @@ def facts(
         name: its format.
         small: its file.
         images: all raw images, uint8 [n, 1, 28, 28].
-        answers: a runtime's log-probabilities of all images, [n, 10].
+        answers: a runtime's log-probabilities of all images, [n, classes].
         single: the float32 model.
 
     Raises:

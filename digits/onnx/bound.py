@@ -124,7 +124,7 @@ def _bounds(network: Sequence[Layer], pictures: Tensor, mean: float, std: float)
 
 
 def of_logits(network: Sequence[Layer], forwards: Sequence[Forward]) -> Tensor:
-    """The most by which the difference of two logits can be wrong: [n, 10, 10]."""
+    """The most by which the difference of two logits can be wrong: [n, classes, classes]."""
     last = forwards[-1]
     found = last.added[:, :, None] + last.added[:, None]
     rows = torch.eye(last.outputs.shape[1], dtype=torch.float64).expand(len(last.outputs), -1, -1)

@@ -19,31 +19,31 @@ from digits.onnx.runtime import (
 from digits.onnx.sections import Verify
 
 EXPLANATION = [
-    "Every number compares log-probabilities (natural logarithm) of all raw images, ten for each.",
+    "Every number compares log-probabilities (natural logarithm) of all raw images, one of each class.",
     "The oracle is PyTorch evaluating the same weights in float64. Its own error is about nine digits",
     "smaller than that of float32, so what differs from the oracle is the error of the other side.",
     "torch_float32_error, torch_float32_mean_error: the errors of PyTorch's own float32, the yardstick.",
     "largest_difference, mean_difference: the runtime's error, as absolute differences from the oracle.",
     "largest_excess: the most by which the runtime's error on a number exceeds PyTorch's on the same one.",
     "error_ratio: largest_difference / torch_float32_error; a configuration fails above `tolerance`.",
-    "class_flips: images whose predicted digit is not the oracle's (at the top: PyTorch's flips, too);",
+    "class_flips: images whose predicted class is not the oracle's (at the top: PyTorch's flips, too);",
     "fails above 0.",
-    "smallest_margin: the least distance between the two most probable digits; at the top, the oracle's.",
+    "smallest_margin: the least distance between the two most probable classes; at the top, the oracle's.",
     "largest_harmless_error: half of that; an error below it on every number flips no test image.",
     "accuracy: recomputed from the runtime's own answers; fails unless equal to PyTorch's.",
     "provider: what really ran, as the runtime itself reports it.",
-    "near_ties: test images moved by gradient steps to where the two most probable digits almost tie, the",
+    "near_ties: test images moved by gradient steps to where the two most probable classes almost tie, the",
     "margins between smallest_margin and largest_margin. There the rounding of float32 decides, so flips are",
     "expected, of PyTorch's own float32, too (torch_float32_flips). near_tie_difference: the largest error",
     "on them, held to the same tolerance; near_tie_flips: how many flip; near_tie_flipped_margin: the",
     "largest margin of one that did. It fails above `explained_margin`, twice the error that is allowed.",
     "bound: what docs/proof.md proves of every float32 runtime, tried or not. images_bounded: test images",
-    "that it was computed for. certain: those whose digit every such runtime predicts; fails below the share",
+    "that it was computed for. certain: those whose class every such runtime predicts; fails below the share",
     "`least` (verify.proven) of them, and where the file holds another network (`fault`). median_bound,",
-    "largest_bound: the most by which, in any such runtime, a difference between the predicted digit's",
+    "largest_bound: the most by which, in any such runtime, a difference between the predicted class's",
     "log-probability and another's can be wrong.",
     "safe_margin: where a float32 runtime's two largest log-probabilities differ by more, no other one can",
-    "predict another digit, of any image that there can be. above_safe_margin: test images where they do.",
+    "predict another class, of any image that there can be. above_safe_margin: test images where they do.",
     "not_certain: images where margin, the exact difference to a rival, is not above its bound; at most 100.",
     "part_of_bound: the largest error of a difference as a part of its bound; a configuration fails above 1,",
     "for it does not compute in IEEE float32. deviation: then, in a copy of the graph that puts out what",
@@ -173,10 +173,10 @@ def check(proof: dict[str, Any]) -> None:
         raise ParityError(f"the bound is not proven of this file: {bound['fault']}")
     if too_few_certain(bound):
         raise ParityError(
-            f"only {bound['certain']:,} of {bound['images_bounded']:,} digits are certain in every float32 "
+            f"only {bound['certain']:,} of {bound['images_bounded']:,} answers are certain in every float32 "
             f"runtime; verify.proven asks for a share of {bound['least']:g}"
         )
     if not proof["passed"]:
         raise ParityError(
-            "PyTorch float32 predicts other digits than PyTorch float64: the model is at its limits"
+            "PyTorch float32 predicts other classes than PyTorch float64: the model is at its limits"
         )

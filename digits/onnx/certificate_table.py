@@ -85,7 +85,7 @@ def _facts(proof: dict[str, Any]) -> str:
     )
     if bound := proof["bound"]:
         facts += (
-            f"\n{bound['certain']:,} of {bound['images_bounded']:,} digits are certain in every float32 "
+            f"\n{bound['certain']:,} of {bound['images_bounded']:,} answers are certain in every float32 "
             f"runtime: no error of a difference can exceed {bound['median_bound']:.1e} (median) to "
             f"{bound['largest_bound']:.1e}."
         )

@@ -125,7 +125,7 @@ class Reference:
         if ratio > tolerance:
             faults.append(f"its error is {ratio:.3g} times that of PyTorch float32; allowed: {tolerance:g}")
         if flips:
-            faults.append(f"{flips} predicted digits differ")
+            faults.append(f"{flips} predicted classes differ")
         if accuracy != self.accuracy:
             faults.append(f"its accuracy is {accuracy}, that of PyTorch {self.accuracy}")
         numbers = {
@@ -147,7 +147,7 @@ class Reference:
         if part <= 1:
             return numbers, []
         fault = (
-            f"its error on image {image}, digits {pair[0]} and {pair[1]}, is {part:.3g} times the most that "
+            f"its error on image {image}, classes {pair[0]} and {pair[1]}, is {part:.3g} times the most that "
             "IEEE float32 allows"
         )
         try:

@@ -95,7 +95,7 @@ class Proven:
 
 
 def differences(answers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of every two numbers of an image: [n, 10] to [n, 10, 10]."""
+    """Of every two numbers of an image: [n, classes] to [n, classes, classes]."""
     found: NDArray[np.float64] = answers[:, :, None] - answers[:, None, :]
     return found
 

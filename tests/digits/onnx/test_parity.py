@@ -87,7 +87,7 @@ def with_nan(answers: Answers) -> Answers:
 
 FAULTS: dict[str, tuple[Callable[[Answers], Answers], str]] = {
     "an error too large": (lambda a: a + np.float32(1e-4), "its error is .* times that of PyTorch float32"),
-    "a flipped class": (swap_best_two, "1 predicted digits differ"),
+    "a flipped class": (swap_best_two, "1 predicted classes differ"),
     "NaN": (with_nan, "or not finite"),
     "infinity": (lambda a: a * np.float32(np.inf), "or not finite"),
     "float64": (lambda a: a.astype(np.float64), "answers are float64"),
@@ -113,7 +113,7 @@ def test_a_flip_that_keeps_the_accuracy_fails_as_well(reference: Reference, orac
     """Image 0 is labelled wrongly: another wrong answer changes no accuracy."""
     found = reference.compare(Altered(oracle, swap_best_two), "none", 1000, 1e9)
     assert found.class_flips == 1
-    assert "1 predicted digits differ" in found.faults
+    assert "1 predicted classes differ" in found.faults
 
 
 def test_nothing_compared_is_no_proof(reference: Reference) -> None:

@@ -73,7 +73,7 @@ def test_an_error_above_the_bound_fails_and_one_below_does_not(name: str) -> Non
     assert large["passed"] is False
     assert large["configurations"][0]["part_of_bound"] > 1
     with pytest.raises(
-        ParityError, match=r"on image 7, digits (3 and \d|\d and 3), is .* IEEE float32 allows"
+        ParityError, match=r"on image 7, classes (3 and \d|\d and 3), is .* IEEE float32 allows"
     ):
         check(large)
 
@@ -83,12 +83,12 @@ def test_too_few_certain_digits_fail() -> None:
     enough, too_few = compared("mlp", 0.0, least=39 / 40), compared("mlp", 0.0, least=1.0)
     assert (enough["bound"]["certain"], enough["bound"]["images_bounded"]) == (39, 40)
     assert len(enough["bound"]["not_certain"]) == 1
-    assert "39 of 40 digits are certain" in table(enough)
+    assert "39 of 40 answers are certain" in table(enough)
     assert enough["passed"] is True
     check(enough)
     assert too_few["passed"] is False
     with pytest.raises(
-        ParityError, match=r"only 39 of 40 digits are certain .*; verify.proven asks for .* 1$"
+        ParityError, match=r"only 39 of 40 answers are certain .*; verify.proven asks for .* 1$"
     ):
         check(too_few)
 
