@@ -63,10 +63,11 @@ def second_network(values: TrainingValues, count: int, device: torch.device) -> 
     learnt[rows] = False
     others = Examples(examples.images[learnt], examples.labels[learnt])
     name = values.train.teacher
-    teacher = None
+    origin, teacher = values.origin | {"crossfit": {"images": len(rows)}}, None
     if name != NO_TEACHER:
         teacher = read_teacher(TEACHERS / name, examples.mean, examples.std, device, classes)
-    code, origin = [*values.code, Path(__file__)], values.origin | {"crossfit": {"images": len(rows)}}
+        origin["distillation"]["teacher_sha256"] = sha256(TEACHERS / name)
+    code = [*values.code, Path(__file__)]
     checkpoint = Checkpoint(CHECKPOINT, lambda: identity(origin, code, sha256(TRAIN), device, 1))
     print(f"training on {device}: {len(others):,} images, {len(rows):,} set aside")
     net, _ = train(values, others, None, print, checkpoint, teacher, classes=len(classes))

@@ -255,7 +255,7 @@ def test_a_recipe_reaches_its_gate_and_the_tutorial_takes_it_back(project: Proje
         ),
         ("batch_size: 64", "batch_size: 0", "train.batch_size is 0; allowed: greater than 0"),
         ("batch_size: 64", "batch_size: '64'", "train.batch_size is '64'; allowed: integer"),
-        ("train:\n", "train: {\n", "line 1"),
+        ("train:\n", "train: {\n", "line 37"),
     ],
 )
 def test_bad_parameters_stop_dvc_and_prefect_before_any_work(

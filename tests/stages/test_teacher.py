@@ -58,7 +58,7 @@ def test_a_teacher_that_is_not_there_is_one_line(folder: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == (
         "error: train.teacher is 'missing.safetensors', but there is no teachers/missing.safetensors; copy a "
-        "trained models/model.safetensors to it\n"
+        "trained model.safetensors to it\n"
     )
 
 
@@ -70,7 +70,20 @@ def test_a_teacher_of_other_images_is_one_line(folder: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == (
         "error: teachers/other.safetensors takes images normalized with mean 0.5 and std 0.3081, but "
-        "params.yaml has 0.1307 and 0.3081; train the teacher with these\n"
+        "these are with 0.1307 and 0.3081; train the teacher with these\n"
+    )
+
+
+def test_a_teacher_of_other_classes_is_one_line(folder: Path) -> None:
+    assert train(folder).returncode == 0
+    model = model_file.load(folder / "models/model.safetensors")
+    letters = model.about.model_copy(update={"classes": list("abcdefghij"), "title": "letters"})
+    model_file.save(model._replace(about=letters), folder / "teachers/letters.safetensors")
+    done = train(folder, teacher="letters.safetensors")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: teachers/letters.safetensors tells 10 classes apart (letters), but there are 10: 0, 1, 2, 3, "
+        "4, 5, 6, 7, 8, 9; train the teacher on these\n"
     )
 
 

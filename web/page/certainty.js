@@ -22,12 +22,12 @@ function start(line) {
  * names of the classes, and the noun for one of them.
  */
 export function tellCertainty(line, image, logProbabilities, data) {
-  if (!worker) start(line);
   asked++;
   if (!image) {
     line.hidden = true;
     return;
   }
+  if (!worker) start(line);
   const answer = logProbabilities.indexOf(Math.max(...logProbabilities));
   told = ({ found, radius }) => {
     line.hidden = !found;
