@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas import FlowRun
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.sorting import LogSort
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.runtime import task_run
 from prefect.states import Cancelling, Crashed
 from prefect.types.entrypoint import EntrypointType
@@ -33,6 +35,7 @@ from prefect_dvc.workspace import Workspace
 REMOTE = "origin"
 POLL = 2.0  # seconds
 SILENCE = 60.0  # seconds without a sign of life, after which a run is taken for dead
+KNOWN = 10.0  # seconds in which the server hears that a task has begun, or never does
 NOBODY = {f"GIT_{who}_{what}": "prefect-dvc" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 
@@ -127,12 +130,7 @@ def _dispatch(pool: str, workspace: Workspace, parameters: dict[str, Any], log: 
         deployment: Any = elsewhere.to_deployment(
             pool, work_pool_name=pool, entrypoint_type=EntrypointType.MODULE_PATH
         )
-        run = client.create_flow_run_from_deployment(
-            deployment.apply(),
-            parameters=parameters,
-            name=parameters["name"],
-            parent_task_run_id=UUID(task_run.id),
-        )
+        run = _begin(client, deployment.apply(), parameters, workspace)
         log(f"{parameters['name']} waits for a worker of pool {pool}, as run {run.id}")
         try:
             state = _wait(client, run.id, workspace, lambda line: log(f"{pool}: {line}"))
@@ -142,6 +140,26 @@ def _dispatch(pool: str, workspace: Workspace, parameters: dict[str, Any], log: 
     if state.is_completed():
         return ()
     return tuple((state.message or f"the run on pool {pool} is {state.name}").splitlines())
+
+
+def _begin(
+    client: SyncPrefectClient, deployment: UUID, parameters: dict[str, Any], workspace: Workspace
+) -> FlowRun:
+    """Ask for a run, as part of the current task's."""
+    started = time.monotonic()
+    parent: UUID | None = UUID(task_run.id)
+    while True:
+        try:
+            return client.create_flow_run_from_deployment(
+                deployment, parameters=parameters, name=parameters["name"], parent_task_run_id=parent
+            )
+        except PrefectHTTPStatusError as error:
+            # A busy server hears of the task's run some time after it has begun, or never.
+            if error.response.status_code != httpx.codes.CONFLICT or parent is None:
+                raise
+            if time.monotonic() - started > KNOWN:
+                parent = None
+            workspace.sleep(POLL / 4)
 
 
 def _wait(client: SyncPrefectClient, run: UUID, workspace: Workspace, log: Log) -> Any:

@@ -5,6 +5,7 @@ behind when killed. This one starts while the flow's own imports go on, and ends
 """
 
 import atexit
+import fcntl
 import gc
 import os
 import re
@@ -17,6 +18,8 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 # As Prefect's own temporary server: no pages, only the services that a single run needs.
 ENVIRONMENT = {
@@ -126,8 +129,27 @@ def serve(descriptor: int) -> None:
     application = create_app()
     gc.freeze()
     gc.enable()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            with _alone():
+                await super().startup(sockets)
+
     config = uvicorn.Config(application, log_level="error", lifespan="on")
-    uvicorn.Server(config).run([socket.socket(fileno=descriptor)])
+    Server(config).run([socket.socket(fileno=descriptor)])
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Be the only server that starts on this Prefect home: of two, each would migrate its database."""
+    from prefect.settings import get_current_settings
+
+    home = get_current_settings().home
+    with ExitStack() as stack:
+        with suppress(OSError):  # the server itself says what is wrong with this folder
+            home.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(stack.enter_context((home / ".starting.lock").open("w")), fcntl.LOCK_EX)
+        yield
 
 
 def _stop_at_end_of_input() -> None:

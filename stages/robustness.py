@@ -43,7 +43,8 @@ def main(values: Robustness) -> None:
         "attacked_accuracy": {radius: both[1] for radius, both in accuracies.items()},
     }
     with replacing(REPORTS / "robustness.json") as temporary:
-        temporary.write_text(json.dumps(facts, indent=2) + "\n")
+        # Under a name of its own: `dvc exp show` has one column for each name, of whatever file.
+        temporary.write_text(json.dumps({"robustness": facts}, indent=2) + "\n")
     with replacing(REPORTS / "robustness.csv") as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["image", "class", "proven_radius", "attacked_radius"])

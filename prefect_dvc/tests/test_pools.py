@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,16 +112,22 @@ def test_a_stage_runs_on_another_machine_and_one_that_dies_is_found_dead(
     monkeypatch.setattr(pools, "SILENCE", 20.0)
     first = machines.start("one")
 
+    over = threading.Event()
+
     def kill() -> None:
         with get_client(sync_client=True) as client:
             # It has begun, and has shown that it is alive.
             while not (machines.ran.exists() and any(ALIVE in r.labels for r in client.read_flow_runs())):
-                time.sleep(0.1)
+                if over.wait(0.1):
+                    return
         for process in [*psutil.Process(first.pid).children(recursive=True), psutil.Process(first.pid)]:
             process.kill()
 
-    threading.Thread(target=kill).start()
+    killer = threading.Thread(target=kill)
+    killer.start()
     state, ended = run()
+    over.set()
+    killer.join()
     assert state.is_failed()
     assert state.message.splitlines()[:2] == [
         "train failed:",

@@ -17,6 +17,7 @@ from digits.common import locking
 from digits.common.files import sha256
 from digits.common.workspace import LOCK
 from tests.patience import until
+from tests.processes import command_of
 from tests.project import Project
 
 CHANGES = {"normalize.validation_size": 100, "train.seed": 7}
@@ -107,11 +108,11 @@ def hashes(folder: Path, outputs: list[str]) -> dict[str, str]:
 def processes(pid: int) -> dict[str, list[psutil.Process]]:
     """Those of a flow: its guards, the DVC commands at work, their stages; of each as many as there are."""
     flow = psutil.Process(pid)
-    guards = [child for child in flow.children() if any("guard.py" in word for word in child.cmdline())]
+    guards = [child for child in flow.children() if any("guard.py" in word for word in command_of(child))]
     found: dict[str, list[psutil.Process]] = {"flow": [flow], "guard": guards, "dvc": [], "stage": []}
     for server in (server for guard in guards for server in guard.children()):
         # First what forks for the stages of a command, unless they have containers, then the command.
-        forks = '"containers": null' in server.cmdline()[-1]
+        forks = '"containers": null' in " ".join(command_of(server))
         children = server.children()
         if len(children) == (2 if forks else 1):
             found["dvc"].append(children[-1])
@@ -120,7 +121,7 @@ def processes(pid: int) -> dict[str, list[psutil.Process]]:
                 # A stage that is no module is what DVC's shell has become.
                 shells = children[-1].children()
                 found["stage"] += [
-                    one for one in shells if "prefect_dvc/shell" not in " ".join(one.cmdline())
+                    one for one in shells if "prefect_dvc/shell" not in " ".join(command_of(one))
                 ]
     return found
 

@@ -125,7 +125,11 @@ def test_two_containers_in_one_workspace_work_one_after_the_other(
     root = make_workspace({"train": train}).folder
     (root / "source").touch()
     options: dict[str, Any] = {
-        "command": ["sh", "-c", "cp -R /app/flows /app/digits /tmp; PYTHONPATH=/tmp python -m flows --force"],
+        "command": [
+            "sh",
+            "-c",
+            "cp -R /app/flows /app/prefect_dvc /app/digits /tmp; PYTHONPATH=/tmp python -m flows --force",
+        ],
         "environment": {"PREFECT_API_URL": prefect_server, "HOME": "/tmp"},
         "network_mode": "host",
         "user": f"{os.getuid()}:{os.getgid()}",
@@ -139,7 +143,7 @@ def test_two_containers_in_one_workspace_work_one_after_the_other(
 
     waiting = re.compile(r"the pipeline of process \d+ on machine[12], since .* waiting for its end")
     try:
-        until(lambda: waiting.search(said()), "none waits for the other")
+        until(lambda: waiting.search(said()), said)
         (root / "go").touch()
         codes = [container.wait()["StatusCode"] for container in both]
         assert codes == [0, 0], said()

@@ -16,6 +16,7 @@ from flows.container_ends import RUN
 from tests.containers import engine_with_image
 from tests.flows.servers import NIGHTLY, Server, ask, changed, copy_flows, kind_of
 from tests.patience import PATIENCE, until
+from tests.processes import command_of
 
 BAD = ("FAILED", "CRASHED", "CANCELLED")
 
@@ -101,7 +102,8 @@ def test_a_flow_that_is_killed_makes_room_for_the_next(server: Server, project: 
         first, second = server.begin(deployment), server.begin(deployment)
         at_work(server, project)
         for process in psutil.Process(worker.pid).children(recursive=True):
-            if "prefect.engine" in " ".join(process.cmdline()) or "prefect.flow_engine" in process.cmdline():
+            command = command_of(process)
+            if "prefect.engine" in " ".join(command) or "prefect.flow_engine" in command:
                 process.send_signal(signal.SIGKILL)
                 break
         else:

@@ -7,6 +7,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from tests.flows import releasing
 from tests.flows.servers import NIGHTLY, Server, ask, copy_flows, serving
 from tests.patience import until
+from tests.processes import command_of
 from tests.project import ROOT
 
 
@@ -121,8 +123,9 @@ def test_failure_recovery_a_drop_and_a_crash_reach_the_webhook(
         run = server.begin(deployment)
         until((project / "begun").exists, server.log.read_text)
         for process in psutil.Process(worker.pid).children(recursive=True):
-            if "prefect.engine" in " ".join(process.cmdline()):
-                process.send_signal(signal.SIGKILL)
+            if "prefect.engine" in " ".join(command_of(process)):
+                with suppress(psutil.NoSuchProcess):  # it ends with the one before
+                    process.send_signal(signal.SIGKILL)
         server.wait_for(run, "Crashed")
         told = receiver.next()
         assert told["event"] == "prefect.flow-run.Crashed"

@@ -74,7 +74,7 @@ def title(engine: docker.DockerClient) -> Iterator[str]:
     title = f"test-{uuid4()}"
     for number in range(4):
         text = f"FROM scratch\nLABEL org.opencontainers.image.title={title} number={number}\nCMD none\n"
-        engine.images.build(fileobj=io.BytesIO(text.encode()), tag=f"{title}:{number}", nocache=True)
+        engine.images.build(fileobj=io.BytesIO(text.encode()), tag=f"{title}:{number}", nocache=True, rm=True)
     container = engine.containers.create(f"{title}:0")
     yield title
     container.remove()

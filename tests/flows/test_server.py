@@ -41,6 +41,17 @@ def test_it_answers_and_then_is_gone(server: EmbeddedServer) -> None:
 
 
 @pytest.mark.usefixtures("costly")
+def test_several_that_start_at_once_make_one_database() -> None:
+    servers = [EmbeddedServer() for _ in range(3)]
+    try:
+        for server in servers:
+            server.wait()
+    finally:
+        for server in servers:
+            server.stop()
+
+
+@pytest.mark.usefixtures("costly")
 def test_it_ends_with_a_process_that_is_killed(
     tmp_path: Path, processes_gone: Callable[[Path], None]
 ) -> None:

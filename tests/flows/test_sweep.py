@@ -23,6 +23,7 @@ from tests.flows.output import own_tracebacks
 from tests.flows.servers import Server
 from tests.flows.test_trials import PROBE
 from tests.patience import PATIENCE, until
+from tests.processes import command_of
 from tests.project import Project, copy_project
 from tests.shared import free_port
 from tests.small import make_small
@@ -63,14 +64,7 @@ def table(project: Project, name: str, file: str = "trials") -> Rows:
 
 def processes_of_trials(driver: psutil.Process) -> list[psutil.Process]:
     """The processes of Ray that are at work on a trial."""
-    found = []
-    for process in driver.children(recursive=True):
-        try:
-            if process.cmdline()[:1] == ["ray::trial"]:
-                found.append(process)
-        except psutil.NoSuchProcess:
-            continue
-    return found
+    return [one for one in driver.children(recursive=True) if command_of(one)[:1] == ["ray::trial"]]
 
 
 def listening(process: psutil.Process) -> list[str]:
@@ -152,7 +146,7 @@ def killed(project: Project) -> Iterator[Killed]:
         assert any("[3/9]" in line for line in process.stderr)
         below = psutil.Process(process.pid).children(recursive=True)
         names = (["ray::DashboardAgent"], ["ray::RuntimeEnvAgent"])
-        agents = [one for one in below if one.cmdline()[:1] in names]
+        agents = [one for one in below if command_of(one)[:1] in names]
         os.kill(process.pid, signal.SIGKILL)
     ended = {path: path.stat().st_mtime_ns for path in project.folder.glob("sweeps/results/sound/trials/*")}
     said = sweep(project, "sound")
