@@ -10,7 +10,7 @@ from torch import Tensor
 
 from digits.onnx import bound, file_layers
 from digits.onnx.bound import OUTWARD, UNITS, Bounds, Forward, gamma
-from digits.onnx.layers import Layer
+from digits.onnx.layers import Layer, Mean
 
 HALF = 2.0**-11
 """The unit roundoff of float16, to nearest."""
@@ -71,7 +71,8 @@ def _bounds(
         forwards.append(bound.following(network[: number + 1], forwards, local_error, doubts))
     logits, found = forwards[-1].outputs, bound.of_logits(network, forwards)
     found = (found + _of_log_softmax(logits.amax(1, keepdim=True) - logits, found)) * OUTWARD
-    sizes = [_sizes(layer, before) for layer, before in zip(layers, forwards, strict=False)]
+    sizes = [_sizes(layer, before) for layer, before in zip(network[1:], forwards, strict=False)]
+    sizes.append(forwards[0].outputs.abs().flatten(1).amax(1))
     safe = (torch.stack(sizes).amax(0) <= LARGEST) & (4 * TINY < std * HALF < 0.5)
     return logits, found.masked_fill(~safe[:, None, None], torch.inf).nan_to_num(torch.inf, torch.inf)
 
@@ -101,7 +102,9 @@ def _local_error(layer: Layer, inputs: Tensor, outputs: Tensor, sums: float) -> 
 
 def _sizes(layer: Layer, before: Forward) -> Tensor:
     """The largest number that can come up in this layer, for each image: [n]."""
-    return (layer.sizes(before.outputs.abs() + before.total) + layer.bias_size).flatten(1).amax(1)
+    terms = layer.terms if isinstance(layer, Mean) else 1  # which are added up before they are divided
+    sums = layer.sizes(before.outputs.abs() + before.total) * terms + layer.bias_size
+    return sums.flatten(1).amax(1)
 
 
 def _of_log_softmax(distances: Tensor, errors: Tensor) -> Tensor:
