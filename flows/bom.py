@@ -9,13 +9,13 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from flows.provenance import Lock
+from flows.provenance import FETCH, Lock
 from flows.workspace import ModelArtifact
 
 SPECIFICATION = "1.6"
 MODEL_LICENSE = "Apache-2.0"
 DATA_LICENSE = "CC-BY-SA-3.0"
-TRAIN, FETCH = "train", "download"
+TRAIN = "train"
 
 
 def bill(
