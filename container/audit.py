@@ -7,7 +7,6 @@ each that is not, and with 2 where any package could not be asked about, which p
 import argparse
 import datetime
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import locks
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 from ruamel.yaml import YAML
@@ -32,9 +32,11 @@ class AuditError(Exception):
 
 
 def locked(files: Iterable[Path]) -> list[Package]:
-    """Names and versions in lock files; for every system and Python, so a name may have several."""
-    pattern = re.compile(r"^([\w.-]+)(?:\[[^]]*\])?==([^\s;]+)", re.MULTILINE)
-    return sorted({match for file in files for match in pattern.findall(file.read_text(encoding="utf-8"))})
+    """Names and versions in lock files."""
+    found = (locks.read(file).items() for file in files)
+    return sorted(
+        {(name, version) for entries in found for name, versions in entries for version in versions}
+    )
 
 
 def found(packages: list[Package], options: list[str]) -> tuple[dict[Package, list[Any]], list[str]]:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+import locks
+
 LOCK = Path(__file__).parents[1] / "requirements.lock"
 DOCUMENTS = Path("/usr/share/doc")
 
@@ -58,9 +60,8 @@ OTHERS = {
 
 def carried() -> dict[str, str]:
     """The packages of the lock file that are installed here, and what each says of its licence."""
-    names = re.findall(r"^([\w.-]+)(?:\[[^]]*\])?==", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
     found = {}
-    for name in names:
+    for name in locks.read(LOCK):
         try:
             found[name] = DECIDED.get(name) or said(metadata.metadata(name))
         except metadata.PackageNotFoundError:  # of another system

@@ -5,7 +5,6 @@ are installed. Exits with 1 and a line for each whose version is another than th
 """
 
 import json
-import re
 import sys
 import uuid
 from contextlib import suppress
@@ -13,21 +12,11 @@ from importlib import metadata
 from typing import Any
 
 import licenses
+import locks
 
-ENTRY = re.compile(r"^([\w.-]+)(?:\[[^]]*\])?==([^\s;]+)((?:.*\\\n)*.*)", re.MULTILINE)
-HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 OTHERS = [(name.partition(",")[0], spdx) for name, spdx in licenses.OTHERS.items()]
 PROJECT = OTHERS[0][0]
 DATA = OTHERS[1][0]
-Locked = dict[str, dict[str, list[str]]]
-
-
-def locked() -> Locked:
-    """The hashes in the lock file, by name and version."""
-    found: Locked = {}
-    for name, version, rest in ENTRY.findall(licenses.LOCK.read_text(encoding="utf-8")):
-        found.setdefault(name, {})[version] = HASH.findall(rest)
-    return found
 
 
 def installed() -> dict[str, str]:
@@ -39,7 +28,7 @@ def installed() -> dict[str, str]:
     return found
 
 
-def bill(lock: Locked, versions: dict[str, str]) -> dict[str, Any]:
+def bill(lock: locks.Locked, versions: dict[str, str]) -> dict[str, Any]:
     """The same environment gives the same bill."""
     said = licenses.carried()
     parts = [_package(name, version, said[name], lock[name]) for name, version in versions.items()]
@@ -69,7 +58,7 @@ def _part(name: str, kind: str, spdx: str) -> dict[str, Any]:
 
 
 def main() -> int:
-    lock, versions = locked(), installed()
+    lock, versions = locks.read(licenses.LOCK), installed()
     print(json.dumps(bill(lock, versions), indent=2))
     wrong = [name for name, version in versions.items() if version not in lock[name]]
     for name in wrong:

@@ -11,14 +11,14 @@ from pathlib import PurePath
 from typing import Any
 
 from flows.model_card import Reports
-from flows.provenance import Lock
+from flows.provenance import FETCH, Lock
 from flows.workspace import ModelArtifact
 
 SPECIFICATION = "1.6"
 MODEL_LICENSE = "Apache-2.0"
 DATA_LICENSES = {"CC BY-SA 3.0": "CC-BY-SA-3.0", "CC BY-SA 4.0": "CC-BY-SA-4.0", "MIT": "MIT"}
 """SPDX's names of what the sets of images state; another one is given in the set's words."""
-TRAIN, FETCH = "train", "download"
+TRAIN = "train"
 
 
 def bill(

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from digits.common.files import sha256
 from digits.common.yaml_text import parse
 from flows import rebuild, signing
 from flows.provenance import (
@@ -66,7 +67,7 @@ def _of_folder(folder: Path, hashes: Hashes) -> Iterator[str]:
     yield from (f"{name} is not of this release" for name in sorted(here - hashes.keys() - {SUMS, SIGNATURE}))
     yield from (f"{SUMS} does not list {name}" for name in (LOCK, PROVENANCE, BILL) if name not in hashes)
     name = folder.resolve().name
-    if NAME.fullmatch(name) and not sha256((folder / SUMS).read_bytes()).startswith(name):
+    if NAME.fullmatch(name) and not sha256(folder / SUMS).startswith(name):
         yield f"{SUMS} is not that of release {name}: its own SHA-256 does not begin so"
 
 
@@ -80,7 +81,7 @@ def _of_files(folder: Path, hashes: Hashes) -> Iterator[str]:
             yield f"{name} is not a file"
             continue
         content = path.read_bytes()
-        actual = sha256(content)
+        actual = hashlib.sha256(content).hexdigest()
         if actual == digest:
             continue
         subject = described.get(name, {})
@@ -139,11 +140,8 @@ def _of_content(folder: Path, hashes: Hashes) -> list[str]:
             *_of_bill(said[BILL], hashes, lock),
         ]
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        return [
-            f"the files of {folder} are not those of a release: {type(error).__name__}: {error}".splitlines()[
-                0
-            ]
-        ]
+        line = f"the files of {folder} are not those of a release: {type(error).__name__}: {error}"
+        return line.splitlines()[:1]
 
 
 def _of_lock(folder: Path, hashes: Hashes, lock: Lock) -> Iterator[str]:
@@ -199,11 +197,6 @@ def _json(path: Path) -> Any:
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
-
-
-def sha256(content: bytes) -> str:
-    """In hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def main(arguments: list[str]) -> int:

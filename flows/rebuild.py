@@ -16,6 +16,7 @@ from typing import Any
 
 from digits.common.yaml_text import parse, yaml
 from flows.provenance import LOCK, Lock
+from flows.workspace import path_of_stages
 from prefect_dvc.project import ProjectError
 
 COMMIT = re.compile("[0-9a-f]{40,64}")
@@ -93,13 +94,12 @@ def _write_values(lock: Lock, path: Path) -> None:
 
 def _run(folder: Path, stages: list[str], tell: Callable[[str], None]) -> None:
     """Run stages and those before them, as `dvc repro` does."""
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
     command = [sys.executable, "-m", "dvc", "repro", "--no-commit", "--", *stages]
     said: list[str] = []
     with subprocess.Popen(
         command,
         cwd=folder,
-        env=os.environ | {"PATH": path},
+        env=os.environ | {"PATH": path_of_stages()},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,10 +1,11 @@
-"""What nobody needs any more goes: `make retention`, or the deployment `retention`.
+"""What nobody needs any more goes: `make retention`, or the deployment `weekly`.
 
 DVC's cache keeps what the workspace, a branch, a tag or an experiment names, and Docker its newest images.
 The server forgets its oldest runs by itself (prefect.toml), and a release takes the place of the oldest.
 """
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ def clean_cache(workspace: Workspace, log: Log) -> int:
 def clean_images(engine: docker.DockerClient, log: Log, title: str = TITLE) -> int:
     """Remove old images of this title from an engine; return how many."""
     label = {"label": f"org.opencontainers.image.title={title}"}
-    used = {found.attrs["Image"] for found in engine.containers.list(all=True, ignore_removed=True)}
+    containers = engine.containers.list(all=True, ignore_removed=True)
+    used = {container.attrs["Image"] for container in containers}
     found = sorted(engine.images.list(filters=label), key=lambda image: str(image.attrs["Created"]))
     removed = 0
     for image in found[:-IMAGES]:
@@ -77,9 +79,8 @@ def clean(workspace: Workspace, log: Log) -> list[str]:
     with workspace.lock(log):
         done = [f"{clean_cache(workspace, log) / 1e6:,.1f} MB removed from DVC's cache"]
     try:
-        engine = docker.from_env()
-        done.append(f"{clean_images(engine, log)} images removed from Docker")
-        engine.close()
+        with closing(docker.from_env()) as engine:
+            done.append(f"{clean_images(engine, log)} images removed from Docker")
     except docker.errors.DockerException:
         done.append("Docker is not at work here, so its images stay")
     return done

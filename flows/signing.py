@@ -5,14 +5,15 @@ release, `model.sig`, over all the others; `model_signing verify key` checks it 
 """
 
 import argparse
-import hashlib
 import json
 import os
 import sys
 from base64 import b64decode
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from digits.common.files import sha256
 from flows.provenance import SUMS
 from prefect_dvc.project import ProjectError
 
@@ -85,7 +86,7 @@ def _hashing(folder: Path) -> Any:
 
 def _tool(module: str) -> Any:
     try:
-        return __import__(f"model_signing.{module}", fromlist=[module])
+        return import_module(f"model_signing.{module}")
     except ImportError as error:
         raise ProjectError(f"model-signing is not here ({error}): make release-tools") from error
 
@@ -99,7 +100,7 @@ def _changed(folder: Path) -> list[str]:
     except (ValueError, KeyError, TypeError, RecursionError):
         return []
     others = [path for path in folder.iterdir() if path.is_file() and path.name != SIGNATURE]
-    here = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in others}
+    here = {path.name: sha256(path) for path in others}
     return sorted(name for name in here.keys() | signed.keys() if here.get(name) != signed.get(name))
 
 

@@ -27,18 +27,21 @@ AHEAD = [
 
 def workspace_of(root: Path, containers: "ContainerRunner | None" = None, tell: Log = print) -> Workspace:
     """The workspace of a checkout of this project; of another folder, nothing can be run in it."""
-    # DVC starts stages as `python -m ...` through the shell: that python must be this one.
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
     return Workspace(
         root,
         containers,
         tell=tell,
         take=take,
-        environment={"PATH": path, locking.HELD: "1"},
+        environment={"PATH": path_of_stages(), locking.HELD: "1"},
         visible=visible(os.environ.get(ADDED, ""), here=True),
         ahead=AHEAD,
         check_folder=_require_both,
     )
+
+
+def path_of_stages() -> str:
+    """DVC starts stages as `python -m ...` through the shell: that python must be this one."""
+    return os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
 
 
 def take(root: Path, tell: Callable[[str], None] | None) -> IO[str]:

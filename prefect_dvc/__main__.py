@@ -15,6 +15,9 @@ from prefect_dvc.settings import server_is_configured
 if TYPE_CHECKING:
     from rich.tree import Tree
 
+    from prefect_dvc.lineage import Made
+    from prefect_dvc.plan import Planned
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0, 1 where stages failed, 2 where nothing could be done."""
@@ -95,7 +98,7 @@ def _run(limits: list[tuple[str, float]], pools: list[tuple[str, str]], **option
 
 
 def _plan(as_json: bool, targets: list[str], **selection: bool) -> int:
-    from prefect_dvc.plan import plan
+    from prefect_dvc.plan import plan, tree
     from prefect_dvc.project import Project, ProjectError
 
     try:
@@ -103,18 +106,7 @@ def _plan(as_json: bool, targets: list[str], **selection: bool) -> int:
         planned = plan(project, project.stages(targets, **selection))
     except ProjectError as error:
         return _failed(error)
-    if as_json:
-        print(json.dumps([each.as_json() for each in planned], indent=2, default=str))
-        return 0
-    from rich.tree import Tree
-
-    tree = Tree(f"{Path.cwd().name}: {_count(len(planned))}")
-    for each in planned:
-        branch = tree.add(f"[bold]{each.stage}[/bold] would {each.prospect}")
-        for reason in each.reasons:
-            branch.add(str(reason), highlight=False)
-    _print(tree)
-    return 0
+    return _show(planned, as_json, lambda: tree(planned, Path.cwd().name))
 
 
 def _lineage(as_json: bool, target: str) -> int:
@@ -125,11 +117,7 @@ def _lineage(as_json: bool, target: str) -> int:
         found = lineage(Project(Path.cwd(), _say), target)
     except ProjectError as error:
         return _failed(error)
-    if as_json:
-        print(json.dumps([each.as_json() for each in found], indent=2, default=str))
-        return 0
-    _print(tree(found, target))
-    return 0
+    return _show(found, as_json, lambda: tree(found, target))
 
 
 def _report(target: str, output: Path | None) -> int:
@@ -166,14 +154,14 @@ def _restore() -> int:
     return command(Workspace(Path.cwd(), tell=_say))
 
 
-def _print(tree: "Tree") -> None:
+def _show(found: "Sequence[Planned | Made]", as_json: bool, tree: "Callable[[], Tree]") -> int:
+    if as_json:
+        print(json.dumps([each.as_json() for each in found], indent=2, default=str))
+        return 0
     from rich.console import Console
 
-    Console(width=10_000).print(tree)  # the terminal breaks lines; narrower, rich would cut them
-
-
-def _count(number: int) -> str:
-    return "1 stage" if number == 1 else f"{number} stages"
+    Console(width=10_000).print(tree())  # the terminal breaks lines; narrower, rich would cut them
+    return 0
 
 
 def _say(line: str) -> None:

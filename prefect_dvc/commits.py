@@ -4,7 +4,6 @@ Nobody's newer commit is lost: nothing is forced, and a run that did not start f
 refused.
 """
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,8 @@ from typing import Any
 
 from dvc.dependency import ParamsDependency  # type: ignore[import-untyped]
 
-from prefect_dvc.git import GitError, commit, git
+from prefect_dvc.git import REMOTE, GitError, commit, git, tree
 from prefect_dvc.project import Project, ProjectError, Stage
-
-REMOTE = "origin"
 
 
 @dataclass(frozen=True)
@@ -98,16 +95,16 @@ def _publish_commit(project: Project, start: Origin, branch: str, run: str) -> s
 
 def _commit(project: Project, start: Origin, run: str) -> str | None:
     """A commit of the run's own files alone, whatever is staged; None where they are as before."""
-    with tempfile.TemporaryDirectory() as folder:
-        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        _git(project, "read-tree", start.commit, environment=index)
-        known = set(_git(project, "ls-files", "-z", "--", *start.paths, environment=index).split("\0"))
-        present = [path for path in start.paths if path in known or (project.root / path).exists()]
-        _git(project, "add", "--all", "--", *present, environment=index)
-        tree = _git(project, "write-tree", environment=index)
-    if tree == _git(project, "rev-parse", f"{start.commit}^{{tree}}"):
+    listed = _git(project, "ls-tree", "-r", "-z", "--name-only", start.commit, "--", *start.paths)
+    known = set(listed.split("\0"))
+    present = [path for path in start.paths if path in known or (project.root / path).exists()]
+    try:
+        made = tree(project.root, start.commit, *present)
+    except GitError as error:
+        raise ProjectError(str(error)) from None
+    if made == _git(project, "rev-parse", f"{start.commit}^{{tree}}"):
         return None
-    return _git(project, "commit-tree", tree, "-p", start.commit, "-m", f"Results of run {run}")
+    return _git(project, "commit-tree", made, "-p", start.commit, "-m", f"Results of run {run}")
 
 
 def _publish_experiment(project: Project, name: str) -> str:

@@ -54,9 +54,8 @@ def stage(
             workspace = Workspace(root / folder, tell=log)
             with workspace.lock(log):
                 (found,) = workspace.project.stages([name], single_item=True)
-                commands = [["pull", "--", *each] for each in [inputs_of(workspace.project, found)] if each]
-                for command in commands:
-                    result = workspace.dvc(command, log, stage=f"{name}: its inputs")
+                if inputs := inputs_of(workspace.project, found):
+                    result = workspace.dvc(["pull", "--", *inputs], log, stage=f"{name}: its inputs")
                     if result.outcome is Outcome.FAILED:
                         return failure(result)
                 result = workspace.run(found, log, time_limit=time_limit)

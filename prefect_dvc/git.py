@@ -3,8 +3,11 @@
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+REMOTE = "origin"
 
 
 class GitError(Exception):
@@ -37,6 +40,23 @@ def git(folder: Path, *arguments: str, environment: Mapping[str, str] | None = N
 def without_password(address: str) -> str:
     """The address of a repository, to be shown: a name and a password in it are left out."""
     return re.sub(r"^(https?://)[^/]*@", r"\1", address)
+
+
+def tree(folder: Path, base: str | None, *paths: str) -> str:
+    """The tree of a commit with these paths as they are in the folder now, whatever is staged.
+
+    Args:
+        base: the commit; None for an empty one.
+        paths: relative to `folder`; if none, all that Git does not ignore.
+
+    Raises:
+        GitError: Git refused.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        index = {"GIT_INDEX_FILE": f"{scratch}/index"}
+        git(folder, "read-tree", base or "--empty", environment=index)
+        git(folder, "add", "--all", "--", *paths, environment=index)
+        return git(folder, "write-tree", environment=index)
 
 
 def commit(folder: Path) -> str | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dvc.dependency import ParamsDependency  # type: ignore[import-untyped]
 
-from prefect_dvc.git import GitError, commit, git
+from prefect_dvc.git import REMOTE, GitError, commit, git
 from prefect_dvc.plan import flat
 from prefect_dvc.project import Project, ProjectError, Stage
 from prefect_dvc.transcript import Outcome
@@ -221,7 +221,7 @@ def _run(made: Made, records: Sequence[dict[str, Any]]) -> dict[str, Any] | None
 def _name(root: Path) -> str:
     """What the repository is called: as its origin, without an address that might hold a password."""
     try:
-        origin = git(root, "remote", "get-url", "origin")
+        origin = git(root, "remote", "get-url", REMOTE)
     except GitError:
         origin = root.name
     return re.split("[/:]", origin.rstrip("/"))[-1].removesuffix(".git")

@@ -67,5 +67,5 @@ def _as_dvc_writes(text: bytes) -> bytes:
         return (
             str(dumps_yaml(parse_yaml_for_update(text.decode(), "dvc.lock") or {})).encode() if text else text
         )
-    except Exception:
+    except Exception:  # as above
         return text

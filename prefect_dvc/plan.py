@@ -4,11 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dvc.stage.cache import RunCacheNotFoundError  # type: ignore[import-untyped]
 
 from prefect_dvc.project import Project, Stage, quietly
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
 
 MISSING = "missing"
 
@@ -66,6 +69,19 @@ def plan(project: Project, stages: Sequence[Stage]) -> list[Planned]:
         ProjectError: DVC cannot tell.
     """
     return project.ask(lambda repo: list(_plan(repo, stages)))
+
+
+def tree(planned: Sequence[Planned], name: str) -> "Tree":
+    """What `plan` found in a project of this name, to be printed."""
+    from rich.tree import Tree
+
+    number = "1 stage" if len(planned) == 1 else f"{len(planned)} stages"
+    top = Tree(f"{name}: {number}")
+    for each in planned:
+        branch = top.add(f"[bold]{each.stage}[/bold] would {each.prospect}")
+        for reason in each.reasons:
+            branch.add(str(reason), highlight=False)
+    return top
 
 
 def _plan(repo: Any, stages: Sequence[Stage]) -> Iterator[Planned]:

@@ -4,7 +4,6 @@ Git moves the files of this workspace (a commit on no branch, in `refs/prefect-d
 stage works), DVC's remote the data, Prefect the work. What the stage made comes back by DVC's run cache.
 """
 
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,13 +25,12 @@ from prefect.types.entrypoint import EntrypointType
 
 from prefect_dvc.elsewhere import ALIVE
 from prefect_dvc.elsewhere import stage as elsewhere
-from prefect_dvc.git import GitError, commit, git, without_password
+from prefect_dvc.git import REMOTE, GitError, commit, git, tree, without_password
 from prefect_dvc.plan import is_cached
 from prefect_dvc.project import Project, ProjectError, Stage
 from prefect_dvc.transcript import Log, Outcome, StageResult
 from prefect_dvc.workspace import Workspace
 
-REMOTE = "origin"
 POLL = 2.0  # seconds
 SILENCE = 60.0  # seconds without a sign of life, after which a run is taken for dead
 KNOWN = 10.0  # seconds in which the server hears that a task has begun, or never does
@@ -93,16 +91,9 @@ def _snapshot(project: Project) -> Iterator[dict[str, str]]:
     try:
         top = Path(git(project.folder, "rev-parse", "--show-toplevel"))
         address = git(top, "remote", "get-url", REMOTE)
-        with tempfile.TemporaryDirectory() as folder:
-            own = {"GIT_INDEX_FILE": f"{folder}/index", **NOBODY}
-            head = commit(top)
-            git(top, "read-tree", head or "--empty", environment=own)
-            git(top, "add", "--all", environment=own)
-            tree = git(top, "write-tree", environment=own)
-            parents = ["-p", head] if head else []
-            made = git(
-                top, "commit-tree", tree, *parents, "-m", "A workspace of prefect-dvc", environment=own
-            )
+        head = commit(top)
+        message = [*(["-p", head] if head else []), "-m", "A workspace of prefect-dvc"]
+        made = git(top, "commit-tree", tree(top, head), *message, environment=NOBODY)
         ref = f"refs/prefect-dvc/{made}"
         git(top, "push", "--quiet", REMOTE, f"{made}:{ref}")
         try:

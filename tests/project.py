@@ -84,6 +84,19 @@ class Project:
         return copy
 
 
+def use_remote(root: Path, url: str, endpoint: str | None = None) -> None:
+    """Give a project a default remote; of an S3 server of one's own, at `endpoint`."""
+    remote = f"['remote \"store\"']\n    url = {url}\n"
+    endpoint_line = f"    endpointurl = {endpoint}\n" if endpoint else ""
+    (root / ".dvc/config.local").write_text(f"[core]\n    remote = store\n{remote}{endpoint_line}")
+
+
+def git(*arguments: str, folder: Path | None = None) -> str:
+    """What Git says in a folder, the current one if not given, to somebody with a name."""
+    author = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
+    return subprocess.check_output(["git", *author, *arguments], cwd=folder, text=True).strip()
+
+
 def stages_run(output: str) -> list[str]:
     """The stages that DVC says it ran, in order."""
     return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from digits.onnx import half, quantized
 from digits.onnx.bound import Bounds
 from digits.onnx.figures import short
-from digits.onnx.proven import Proven, differences
+from digits.onnx.proven import Proven, differences, parts_of
 
 BOUNDS: Mapping[str, Callable[[bytes, NDArray[np.uint8]], Bounds]] = {
     "float16": half.bounds,
@@ -40,8 +40,7 @@ def facts(
     found, expected = BOUNDS[name](small, chosen), single.bounds
     exact = differences(found.logits)
     errors = np.abs(differences(answers[single.images].astype(np.float64)) - exact)
-    parts = np.zeros_like(errors)
-    np.divide(errors, found.differences, out=parts, where=found.differences > 0)
+    parts = parts_of(errors, found.differences)
     rows = np.arange(len(chosen))
     apart = np.abs(exact - differences(expected.logits)) + found.differences
     largest = apart[rows, expected.digits].max(axis=1)

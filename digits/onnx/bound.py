@@ -5,7 +5,7 @@ Algorithms, 2nd edition, chapters 2 and 3.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -105,14 +105,30 @@ def bounds(classifier: Classifier, images: NDArray[np.uint8]) -> Bounds:
     """
     network = layers.of(classifier)
     normalization = float(classifier.mean), float(classifier.std)
+    return in_chunks(lambda pictures: _bounds(network, pictures, *normalization), network, images, CHUNK)
+
+
+@torch.inference_mode()
+def in_chunks(
+    of_pictures: Callable[[Tensor], tuple[Tensor, Tensor]],
+    network: Iterable[Layer],
+    images: NDArray[np.uint8],
+    most: int,
+) -> Bounds:
+    """The bounds of all images, by so many at once as fit into memory.
+
+    Args:
+        of_pictures: logits and differences, as in `Bounds`, of pictures [n, 1, 28, 28] in [0, 1].
+        images: raw, uint8 [n, 1, 28, 28].
+        most: images at once.
+    """
     units = sum(math.prod(layer.shape) for layer in network)
-    pictures = torch.from_numpy(images).split(max(1, min(CHUNK, UNITS // units)))
-    parts = [_bounds(network, part.double() / 255, *normalization) for part in pictures]
+    chunks = torch.from_numpy(images).split(max(1, min(most, UNITS // units)))
+    parts = [of_pictures(chunk.double() / 255) for chunk in chunks]
     logits, differences = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
     return Bounds(logits, differences)
 
 
-@torch.inference_mode()
 def _bounds(network: Sequence[Layer], pictures: Tensor, mean: float, std: float) -> tuple[Tensor, Tensor]:
     """Logits and differences, as in `Bounds`, of pictures [n, 1, 28, 28] in [0, 1]."""
     forwards = forward(network, pictures, mean, std)
@@ -253,13 +269,22 @@ def _of_pairs(rows: Tensor, errors: Tensor) -> Tensor:
     return found + found.transpose(1, 2)
 
 
-def of_log_softmax(distances: Tensor, errors: Tensor) -> Tensor:
+def of_log_softmax(
+    distances: Tensor,
+    errors: Tensor,
+    unit: float = UNIT,
+    spread: float = SPREAD,
+    constant: float = CONSTANT,
+) -> Tensor:
     """What log-softmax adds to the error of a difference, by distances [n, classes] from the largest logit.
 
     Args:
         errors: of the differences of logits, [n, classes, classes].
+        unit: the unit roundoff.
+        spread: how many of its roundings grow with the distance.
+        constant: how many do not.
     """
-    own = UNIT * (SPREAD * (distances + errors.amax(2)) + CONSTANT)
+    own = unit * (spread * (distances + errors.amax(2)) + constant)
     return own[:, :, None] + own[:, None, :]
 
 

@@ -1,6 +1,5 @@
 """How far the answers of a float16 model can be from the exact ones. docs/proof.md has the theorem."""
 
-import math
 from functools import partial
 
 import numpy as np
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from digits.onnx import bound, file_layers
-from digits.onnx.bound import OUTWARD, UNITS, Bounds, Forward, gamma
+from digits.onnx.bound import OUTWARD, Bounds, Forward, gamma
 from digits.onnx.layers import Layer, Mean
 
 HALF = 2.0**-11
@@ -40,7 +39,6 @@ class Identity(Layer):
         return rows
 
 
-@torch.inference_mode()
 def bounds(content: bytes, images: NDArray[np.uint8], sums: float = SINGLE) -> Bounds:
     """What every runtime must answer that rounds to float16 at most once for each of its operations.
 
@@ -54,11 +52,8 @@ def bounds(content: bytes, images: NDArray[np.uint8], sums: float = SINGLE) -> B
     """
     file = file_layers.read(content)
     network = file_layers.rectified(file.steps)
-    units = sum(math.prod(layer.shape) for layer in network)
-    pictures = torch.from_numpy(images).split(max(1, min(CHUNK, UNITS // units)))
-    parts = [_bounds(network, part.double() / 255, file.mean, file.std, sums) for part in pictures]
-    logits, differences = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
-    return Bounds(logits, differences)
+    of_pictures = partial(_bounds, network, mean=file.mean, std=file.std, sums=sums)
+    return bound.in_chunks(of_pictures, network, images, CHUNK)
 
 
 def _bounds(
@@ -66,11 +61,12 @@ def _bounds(
 ) -> tuple[Tensor, Tensor]:
     doubts = 0 if sums == HALF else DOUBTS
     network, forwards = [_identity(pictures), *layers], [_normalized(pictures, mean, std)]
+    local_error = partial(_local_error, sums=sums)
     for number in range(1, len(network)):
-        local_error = partial(_local_error, sums=sums)
         forwards.append(bound.following(network[: number + 1], forwards, local_error, doubts))
     logits, found = forwards[-1].outputs, bound.of_logits(network, forwards)
-    found = (found + _of_log_softmax(logits.amax(1, keepdim=True) - logits, found)) * OUTWARD
+    distances = logits.amax(1, keepdim=True) - logits
+    found = (found + bound.of_log_softmax(distances, found, HALF, SPREAD, CONSTANT)) * OUTWARD
     sizes = [_sizes(layer, before) for layer, before in zip(network[1:], forwards, strict=False)]
     sizes.append(forwards[0].outputs.abs().flatten(1).amax(1))
     safe = (torch.stack(sizes).amax(0) <= LARGEST) & (4 * TINY < std * HALF < 0.5)
@@ -105,9 +101,3 @@ def _sizes(layer: Layer, before: Forward) -> Tensor:
     terms = layer.terms if isinstance(layer, Mean) else 1  # which are added up before they are divided
     sums = layer.sizes(before.outputs.abs() + before.total) * terms + layer.bias_size
     return sums.flatten(1).amax(1)
-
-
-def _of_log_softmax(distances: Tensor, errors: Tensor) -> Tensor:
-    """As `bound.of_log_softmax`."""
-    own = HALF * (SPREAD * (distances + errors.amax(2)) + CONSTANT)
-    return own[:, :, None] + own[:, None, :]

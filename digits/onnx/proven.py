@@ -58,8 +58,7 @@ class Proven:
     def largest(self, answers: NDArray[np.floating]) -> Largest:
         """Of these log-probabilities of all images, float [n, classes], by differences of two of an image."""
         errors = np.abs(differences(answers[self.images].astype(np.float64)) - self._exact)
-        parts = np.zeros_like(errors)
-        np.divide(errors, self.bounds.differences, out=parts, where=self.bounds.differences > 0)
+        parts = parts_of(errors, self.bounds.differences)
         row, first, second = (int(i) for i in np.unravel_index(parts.argmax(), parts.shape))
         return Largest(float(parts.max()), int(self.images[row]), (first, second))
 
@@ -92,6 +91,11 @@ class Proven:
                 for rival in [slack[row].argmin()]
             ],
         }
+
+
+def parts_of(errors: NDArray[np.float64], most: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Errors as parts of their bounds; 0 where a bound is."""
+    return np.divide(errors, most, out=np.zeros_like(errors), where=most > 0)
 
 
 def differences(answers: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,14 +1,12 @@
 """How far the answers of an 8-bit model can be from the exact ones. docs/proof.md has the theorem."""
 
-import math
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from digits.onnx import file_layers
-from digits.onnx.bound import CHUNK, OUTWARD, UNITS, Bounds, gamma, of_log_softmax, underflow
+from digits.onnx.bound import CHUNK, OUTWARD, Bounds, gamma, in_chunks, of_log_softmax, underflow
 from digits.onnx.file_layers import File, Grid, Relu, Step
 from digits.onnx.layers import Layer
 
@@ -19,7 +17,6 @@ OF_SCALES = 8
 TINY = 2.0**-126
 
 
-@torch.inference_mode()
 def bounds(content: bytes, images: NDArray[np.uint8]) -> Bounds:
     """What every runtime must answer of a file with QuantizeLinear and DequantizeLinear.
 
@@ -34,11 +31,8 @@ def bounds(content: bytes, images: NDArray[np.uint8]) -> Bounds:
         UnknownNetworkError: the file has a layer of a kind that the theorem does not treat.
     """
     file = file_layers.read(content)
-    units = sum(math.prod(step.shape) for step in file.steps if isinstance(step, Layer))
-    pictures = torch.from_numpy(images).split(max(1, min(CHUNK, UNITS // units)))
-    parts = [_bounds(file, part.double() / 255) for part in pictures]
-    logits, differences = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
-    return Bounds(logits, differences)
+    network = [step for step in file.steps if isinstance(step, Layer)]
+    return in_chunks(lambda pictures: _bounds(file, pictures), network, images, CHUNK)
 
 
 def _bounds(file: File, pictures: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,19 +19,28 @@ def costly() -> None:
 
 
 @pytest.fixture(scope="session")
-def server(costly: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The settings with which a Prefect server is used, and flows in this process use it, too."""
-    from prefect import settings
-
+def embedded(costly: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A Prefect server, until the end of the process: Prefect sends its last lines then."""
     from prefect_dvc.server import EmbeddedServer
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
-        embedded = EmbeddedServer()  # until the end of the process, for Prefect sends its last lines then
-        embedded.wait()
-        used = {settings.PREFECT_API_URL: embedded.url, settings.PREFECT_API_AUTH_STRING: embedded.key}
-        with settings.temporary_settings(used):
-            yield embedded.settings
+        server = EmbeddedServer()
+    server.wait()
+    return server
+
+
+@pytest.fixture(scope="module")
+def server(embedded: Any) -> Iterator[dict[str, str]]:
+    """The settings with which that server is used, and flows in this process use it, too."""
+    from prefect import settings
+    from prefect.events.worker import EventsWorker
+
+    used = {settings.PREFECT_API_URL: embedded.url, settings.PREFECT_API_AUTH_STRING: embedded.key}
+    with settings.temporary_settings(used):
+        yield embedded.settings
+        # A process has one sender of events, whatever the settings; the next module may use another server.
+        EventsWorker.drain_all(at_exit=False)
 
 
 class Project:

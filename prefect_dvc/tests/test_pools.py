@@ -1,5 +1,6 @@
 """Stages on other machines: real workers, each with a folder and a cache of its own."""
 
+import contextvars
 import os
 import signal
 import subprocess
@@ -123,7 +124,7 @@ def test_a_stage_runs_on_another_machine_and_one_that_dies_is_found_dead(
         for process in [*psutil.Process(first.pid).children(recursive=True), psutil.Process(first.pid)]:
             process.kill()
 
-    killer = threading.Thread(target=kill)
+    killer = threading.Thread(target=contextvars.copy_context().run, args=[kill])  # with the settings
     killer.start()
     state, ended = run()
     over.set()

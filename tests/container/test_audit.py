@@ -1,7 +1,6 @@
 """A planted vulnerability is found by pip-audit, and only what is accepted today passes."""
 
 import datetime
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +8,8 @@ from types import ModuleType
 
 import pytest
 
-from tests.project import ROOT
+from tests.container.programs import FOLDER, load
 
-AUDIT = ROOT / "container/audit.py"
 LOCK = """good==1.0 \\
     --hash=sha256:00
 planted[more]==2.0 ; sys_platform == 'win32' \\
@@ -35,18 +33,13 @@ FOUND = "planted 2.0 has PYSEC-2026-1, mended in 2.5"
 
 @pytest.fixture(scope="module")
 def audit() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("audit", AUDIT)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("audit")
 
 
 def run(folder: Path, *options: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
     (folder / "requirements.lock").write_text(LOCK)
     (folder / "accepted.yaml").write_text("[]")
-    command = [sys.executable, str(AUDIT), str(folder / "requirements.lock"), *options]
+    command = [sys.executable, str(FOLDER / "audit.py"), str(folder / "requirements.lock"), *options]
     return subprocess.run(
         [*command, "--accepted", str(folder / "accepted.yaml")],
         env={"PYTHONPATH": str(path)} if path else None,

@@ -1,6 +1,5 @@
 """The licences of what is carried: all are known and accepted, the list is theirs; a planted one is found."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -10,19 +9,13 @@ from types import ModuleType
 
 import pytest
 
+from tests.container.programs import copy_programs, install, load
 from tests.project import ROOT
-
-LICENSES = ROOT / "container/licenses.py"
 
 
 @pytest.fixture(scope="module")
 def licenses() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("licenses", LICENSES)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("licenses")
 
 
 def test_all_are_accepted_and_the_list_is_up_to_date(
@@ -50,15 +43,12 @@ def test_all_are_accepted_and_the_list_is_up_to_date(
     ],
 )
 def test_a_planted_licence_is_found(tmp_path: Path, fields: str, fault: str) -> None:
-    (tmp_path / "container").mkdir()
-    (tmp_path / "container/licenses.py").write_bytes(LICENSES.read_bytes())
+    copy_programs(tmp_path)
     (tmp_path / "requirements.lock").write_text(
         "good==1.0 \\\n    --hash=sha256:00\nplanted[more]==2.0\nother==3.0\n"
     )
     for name, said in (("good", "License: MIT license"), ("planted", fields)):
-        folder = tmp_path / f"packages/{name}-1.0.dist-info"
-        folder.mkdir(parents=True)
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{said}\n")
+        install(tmp_path / "packages", name, "1.0", said)
     done = subprocess.run(
         [sys.executable, "container/licenses.py"],
         cwd=tmp_path,

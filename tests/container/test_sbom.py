@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.container.programs import copy_programs, install
 from tests.project import ROOT
 
 
@@ -36,15 +37,11 @@ def test_all_that_is_carried_is_in_it_and_others_can_read_it() -> None:
 
 
 def test_a_package_that_is_not_the_locked_one_is_told(tmp_path: Path) -> None:
-    (tmp_path / "container").mkdir()
-    for name in ("licenses.py", "sbom.py"):
-        (tmp_path / "container" / name).write_bytes((ROOT / "container" / name).read_bytes())
+    copy_programs(tmp_path)
     lock = ["good[more]==1.0 ; python_version < '3.12' \\", f"    --hash=sha256:{'0' * 64}", "good==1.1"]
     (tmp_path / "requirements.lock").write_text("\n".join([*lock, "planted==2.0", "absent==3.0", ""]))
     for name, version in (("good", "1.0+cpu"), ("planted", "2.1")):
-        folder = tmp_path / f"packages/{name}-{version}.dist-info"
-        folder.mkdir(parents=True)
-        (folder / "METADATA").write_text(f"Name: {name}\nVersion: {version}\nLicense-Expression: MIT\n")
+        install(tmp_path / "packages", name, version, "License-Expression: MIT")
     done = sbom(tmp_path, tmp_path / "packages")
     assert (done.returncode, done.stderr) == (1, "error: planted 2.1 is installed, the lock has 2.0\n")
     good = json.loads(done.stdout)["components"][0]

@@ -16,7 +16,7 @@ def own_server(server: Server, tmp_path: Path) -> Iterator[Server]:
         yield own
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prefect_server(server: Server) -> Iterator[str]:
     """The address of that server, which flows in this process use, too."""
     from prefect import settings
@@ -25,7 +25,8 @@ def prefect_server(server: Server) -> Iterator[str]:
 
     with settings.temporary_settings({settings.PREFECT_API_URL: server.url}):
         yield server.url
-        # What waits to be sent would be tried for minutes after the server's end.
+        # What waits to be sent would be tried for minutes after the server's end, or go to another server:
+        # a process has one sender of events, whatever the settings.
         for worker in (EventsWorker, APILogWorker):
             worker.drain_all(at_exit=False)
 

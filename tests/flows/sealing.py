@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from digits.common.files import sha256
 from flows import release
 from flows.workspace import ModelArtifact
 
@@ -78,7 +79,3 @@ def _stage(deps: list[str], outs: list[str], params: dict[str, Any] | None = Non
 
 def _md5(name: str) -> str:
     return hashlib.md5(FILES[name], usedforsecurity=False).hexdigest()
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

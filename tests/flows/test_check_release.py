@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from digits.common.files import sha256
 from flows import check_release, provenance
 from tests.flows import sealing
-from tests.project import ROOT
+from tests.project import ROOT, git
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_a_release_that_nobody_touched_is_whole(copied: Path, capsys: pytest.Cap
 
 
 def test_a_changed_hash_is_told_from_a_changed_file(copied: Path) -> None:
-    digest = sealing.sha256(copied / "metrics.json")
+    digest = sha256(copied / "metrics.json")
     replace("SHA256SUMS", digest, digest[::-1])(copied)
     assert any(
         fault.startswith("SHA256SUMS: the hash of metrics.json was changed")
@@ -181,18 +182,12 @@ def test_the_bill_names_the_images_and_what_comes_out_for_their_classes(publishe
 
 
 def test_the_commit_is_that_of_the_code_where_it_is_unchanged(tmp_path: Path) -> None:
-    def git(*arguments: str) -> str:
-        command = ["git", "-c", "user.name=T", "-c", "user.email=t@example.com", *arguments]
-        return subprocess.run(
-            command, cwd=tmp_path, check=True, capture_output=True, text=True
-        ).stdout.strip()
-
     assert provenance.commit_of(tmp_path, ["code"]) is None
-    git("init", "--quiet")
+    git("init", "--quiet", folder=tmp_path)
     for name in ("code", "text"):
         (tmp_path / name).write_text("1")
-        git("add", "--all")
-        git("commit", "--quiet", f"--message={name}")
-    assert provenance.commit_of(tmp_path, ["code"]) == git("rev-parse", "HEAD~1")
+        git("add", "--all", folder=tmp_path)
+        git("commit", "--quiet", f"--message={name}", folder=tmp_path)
+    assert provenance.commit_of(tmp_path, ["code"]) == git("rev-parse", "HEAD~1", folder=tmp_path)
     (tmp_path / "code").write_text("2")
     assert provenance.commit_of(tmp_path, ["code"]) is None

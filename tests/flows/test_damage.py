@@ -9,7 +9,7 @@ from flows.workspace import workspace_of
 from prefect_dvc.restore import restore
 from prefect_dvc.transcript import Outcome
 from prefect_dvc.workspace import Workspace
-from tests.project import MakeWorkspace, run_stage
+from tests.project import MakeWorkspace, run_stage, use_remote
 
 MAKE = "mkdir -p folder; cat source > file; cat source > folder/one; echo other > folder/two"
 STAGES: dict[str, object] = {
@@ -68,8 +68,7 @@ def test_what_is_damaged_in_the_cache_is_made_again(workspace: Workspace) -> Non
 
 def test_it_comes_from_the_remote_unless_that_is_damaged_too(workspace: Workspace, tmp_path: Path) -> None:
     remote = tmp_path / "remote"
-    config = f"[core]\n    remote = store\n['remote \"store\"']\n    url = {remote}\n"
-    (workspace.folder / ".dvc/config.local").write_text(config)
+    use_remote(workspace.folder, str(remote))
     workspace = workspace_of(workspace.folder)
     assert not workspace.dvc(["push-runs"], print).last_lines
     workspace.pull = True

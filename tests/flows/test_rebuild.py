@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,7 @@ from flows.release import publish
 from flows.workspace import model_of
 from prefect_dvc.workspace import Workspace
 from tests.flows import releasing, sealing
-from tests.project import MakeWorkspace
-
-
-def git(*arguments: str) -> None:
-    author = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
-    subprocess.run(["git", *author, *arguments], check=True)
+from tests.project import MakeWorkspace, git
 
 
 def commit() -> None:

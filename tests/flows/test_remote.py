@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError
 from flows.pipeline import pipeline
 from flows.workspace import workspace_of
 from prefect_dvc import tasks
-from tests.project import MakeWorkspace, run_stage
+from tests.project import MakeWorkspace, run_stage, use_remote
 from tests.shared import free_port
 
 BUCKET = "digits"
@@ -107,12 +107,6 @@ def project(make_workspace: MakeWorkspace) -> Path:
     (root / "source").write_text("a source")
     (root / "count").write_text(str(COUNT))
     return root
-
-
-def use_remote(root: Path, url: str, endpoint: str | None = None) -> None:
-    remote = f"['remote \"store\"']\n    url = {url}\n"
-    endpoint_line = f"    endpointurl = {endpoint}\n" if endpoint else ""
-    (root / ".dvc/config.local").write_text(f"[core]\n    remote = store\n{remote}{endpoint_line}")
 
 
 def empty_the_disk(root: Path) -> None:

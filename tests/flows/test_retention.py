@@ -15,7 +15,7 @@ from flows.retention import clean_cache, clean_images
 from prefect_dvc.project import ProjectError
 from prefect_dvc.transcript import Outcome
 from prefect_dvc.workspace import Workspace
-from tests.project import ROOT, MakeWorkspace, run_stage
+from tests.project import ROOT, MakeWorkspace, git, run_stage
 
 STAGE = {"cmd": "cp source model", "deps": ["source"], "outs": ["model"]}
 
@@ -25,12 +25,11 @@ def workspace(make_workspace: MakeWorkspace) -> Workspace:
     """A workspace with three results: of a branch, of nothing any more, and of the workspace."""
     made = make_workspace({"train": STAGE})
     assert result_of(made, "a branch") is Outcome.RAN
-    git = ["git", "-c", "user.name=T", "-c", "user.email=t@example.com"]
     for command in (["add", "."], ["commit", "-q", "-m", "one"], ["branch", "kept"]):
-        subprocess.run([*git, *command], check=True)
+        git(*command)
     assert result_of(made, "nothing") is Outcome.RAN
     assert result_of(made, "the workspace") is Outcome.RAN
-    subprocess.run([*git, "commit", "-q", "-a", "-m", "two"], check=True)
+    git("commit", "-q", "-a", "-m", "two")
     return made
 
 

@@ -16,26 +16,11 @@ from digits.networks.classifier import Classifier
 from digits.onnx.bound import bounds
 from digits.onnx.export import to_onnx
 from digits.onnx.robustness import certified
-from tests.digits.onnx.bounded import mlp
+from tests.digits.onnx.bounded import STEEP
 
 RADII = [1, 2, 5, 20]
 IMAGES = np.random.default_rng(4).integers(0, 256, (12, 1, 28, 28), dtype=np.uint8)
 IMAGES[:6] *= np.random.default_rng(5).random((6, 1, 28, 28)) < 0.2  # mostly paper, as digits are
-
-
-def steep(classifier: Classifier) -> Classifier:
-    """With weights so large that margins are."""
-    with torch.no_grad():
-        for parameter in classifier.net.parameters():
-            parameter.mul_(2)
-    return classifier
-
-
-CLASSIFIERS = {
-    "linear": mlp([]),
-    "mlp": steep(mlp([24, 16], seed=2)),
-    "deep": steep(mlp([12, 12, 12], seed=3)),
-}
 
 
 def in_node(classifier: Classifier, images: NDArray[np.uint8], folder: Path) -> Any:
@@ -50,10 +35,10 @@ def in_node(classifier: Classifier, images: NDArray[np.uint8], folder: Path) -> 
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", STEEP)
 def test_the_page_proves_what_python_proves(name: str, tmp_path: Path) -> None:
-    found = in_node(CLASSIFIERS[name], IMAGES, tmp_path)
-    expected = bounds(CLASSIFIERS[name], IMAGES)
+    found = in_node(STEEP[name], IMAGES, tmp_path)
+    expected = bounds(STEEP[name], IMAGES)
     for row, one in enumerate(found):
         digit, rival = one["digit"], one["rival"]
         assert digit == expected.digits[row]
@@ -62,7 +47,7 @@ def test_the_page_proves_what_python_proves(name: str, tmp_path: Path) -> None:
         # It does not look more closely at units in doubt, so it may be larger.
         assert 1 - 1e-9 < one["bound"] / expected.differences[row, digit, rival] < 1.1
         assert one["margin"] - one["bound"] <= expected.slack[row].min() + 1e-9
-    radii = [certified(CLASSIFIERS[name], torch.from_numpy(IMAGES), radius).tolist() for radius in RADII]
+    radii = [certified(STEEP[name], torch.from_numpy(IMAGES), radius).tolist() for radius in RADII]
     assert [one["safe"] for one in found] == [list(row) for row in zip(*radii, strict=True)]
     assert {safe for row in radii for safe in row} == {True, False}
 

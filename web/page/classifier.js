@@ -1,36 +1,19 @@
 // The network: model.onnx in onnxruntime-web, one thread of WebAssembly.
 import * as ort from "./ort.js";
-import { bytes } from "./files.js";
+import { bytes, once } from "./files.js";
 
-let session;
 let last = Promise.resolve();
 
+/** The bytes of model.onnx. */
+export const modelBytes = once(() => bytes("model.onnx"));
+
 /** Fetch runtime and model. Throws an Error for a person to read. */
-export function load() {
-  session ??= start().catch((error) => {
-    session = undefined; // to be tried again
-    throw error;
-  });
-  return session;
-}
-
-let model;
-
-/** The bytes of model.onnx, which are fetched once. */
-export function modelBytes() {
-  model ??= bytes("model.onnx").catch((error) => {
-    model = undefined; // to be tried again
-    throw error;
-  });
-  return model;
-}
-
-async function start() {
+export const load = once(async () => {
   const [runtime, model] = await Promise.all([bytes("ort.wasm.gz"), modelBytes()]);
   ort.env.wasm.numThreads = 1; // more need headers that a plain web server does not send
   ort.env.wasm.wasmBinary = runtime;
   return ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
-}
+});
 
 /** Log-probabilities, one of each class for each image; `images` holds 784 grey values for each, 0 paper, 255 ink. */
 export async function classify(images) {

@@ -20,13 +20,15 @@ export async function json(name) {
   return JSON.parse(new TextDecoder().decode(await bytes(name)));
 }
 
-let images;
-
-/** All test images, row by row, 784 bytes each. They are fetched when they are first needed. */
-export function testImages() {
-  images ??= bytes("test-images.gz").catch((error) => {
-    images = undefined; // to be tried again
-    throw error;
-  });
-  return images;
+/** What `make` promises, made when it is first asked for, and once; after a failure it is tried again. */
+export function once(make) {
+  let made;
+  return () =>
+    (made ??= make().catch((error) => {
+      made = undefined;
+      throw error;
+    }));
 }
+
+/** All test images, row by row, 784 bytes each. */
+export const testImages = once(() => bytes("test-images.gz"));

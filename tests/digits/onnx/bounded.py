@@ -1,10 +1,13 @@
 """Small classifiers, and what the error bound is held against."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from digits.models.cnn import ConvolutionalNet
 from digits.models.mlp import FeedForwardNet
 from digits.networks.classifier import Classifier
 from digits.networks.familiarity import Familiarity
@@ -29,6 +32,28 @@ def normalizing(net: nn.Module) -> nn.Module:
             nn.init.uniform_(module.weight, -1, 1)
             nn.init.normal_(module.bias)
     return net
+
+
+def cnn(channels: Sequence[int] = (3, 5), seed: int = 1) -> Classifier:
+    torch.manual_seed(seed)
+    net = ConvolutionalNet(channels=list(channels), dropout=0.2).build()
+    return Classifier(normalizing(net), 0.1307, 0.3081).eval()
+
+
+def steep(classifier: Classifier) -> Classifier:
+    """With weights so large that margins are."""
+    with torch.no_grad():
+        for parameter in classifier.net.parameters():
+            parameter.mul_(2)
+    return classifier
+
+
+CLASSIFIERS = {"linear": mlp([]), "mlp": mlp([24, 16]), "deep": mlp([12, 12, 12, 12]), "cnn": cnn()}
+STEEP = {
+    "linear": mlp([]),
+    "mlp": steep(mlp([24, 16], seed=2)),
+    "deep": steep(mlp([12, 12, 12], seed=3)),
+}
 
 
 def differences(answers: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -6,15 +6,12 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-import torch
 from numpy.typing import NDArray
 
-from digits.models.cnn import ConvolutionalNet
 from digits.networks.classifier import Classifier
 from digits.onnx import small_models
 from digits.onnx.contract import INPUT, OUTPUT
 from digits.onnx.export import to_onnx
-from tests.digits.onnx.bounded import mlp, normalizing
 
 RNG = np.random.default_rng(1)
 IMAGES = RNG.integers(0, 256, (30, 1, 28, 28), dtype=np.uint8)
@@ -24,15 +21,6 @@ LEVELS = {
     "enabled": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
 Numbers = NDArray[Any]
-
-
-def cnn() -> Classifier:
-    torch.manual_seed(1)
-    net = ConvolutionalNet(channels=[3, 5], dropout=0.2).build()
-    return Classifier(normalizing(net), 0.1307, 0.3081).eval()
-
-
-CLASSIFIERS = {"linear": mlp([]), "mlp": mlp([24, 16]), "deep": mlp([12, 12, 12, 12]), "cnn": cnn()}
 
 
 def converted(classifier: Classifier, name: str) -> bytes:

@@ -7,14 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from digits.models.cnn import ConvolutionalNet
 from digits.models.mlp import FeedForwardNet
 from digits.networks.classifier import Classifier
 from digits.onnx import all_images, layers
 from digits.onnx.all_images import metadata, safe_margin
 from digits.onnx.bound import bounds
 from tests.digits.onnx import orders
-from tests.digits.onnx.bounded import NONE, WHITE, differences, mlp, normalizing, set_weights
+from tests.digits.onnx.bounded import CLASSIFIERS, NONE, WHITE, differences, mlp, set_weights
 from tests.digits.onnx.orders import ORDERS
 
 RNG = np.random.default_rng(2)
@@ -26,15 +25,6 @@ IMAGES = np.concatenate(
         RNG.choice(np.array([0, 255], np.uint8), (4, 1, 28, 28)),
     ]
 )
-
-
-def cnn() -> Classifier:
-    torch.manual_seed(1)
-    net = ConvolutionalNet(channels=[3, 5], dropout=0.2).build()
-    return Classifier(normalizing(net), 0.1307, 0.3081).eval()
-
-
-CLASSIFIERS = {"linear": mlp([]), "mlp": mlp([24, 16]), "deep": mlp([12, 12, 12, 12]), "cnn": cnn()}
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

@@ -6,12 +6,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from digits.models.cnn import ConvolutionalNet
 from digits.networks.classifier import Classifier
 from digits.onnx import bound, layers
 from digits.onnx.bound import Bounds, bounds
 from tests.digits.onnx import orders
-from tests.digits.onnx.bounded import NONE, WHITE, differences, mlp, normalizing, ratio, set_weights
+from tests.digits.onnx.bounded import CLASSIFIERS, NONE, WHITE, differences, mlp, ratio, set_weights
 from tests.digits.onnx.orders import LOG_SOFTMAXES, ORDERS, of_products, shuffled
 
 RNG = np.random.default_rng(1)
@@ -19,18 +18,6 @@ IMAGES = RNG.integers(0, 256, (6, 1, 28, 28), dtype=np.uint8)
 IMAGES[:3] *= RNG.random((3, 1, 28, 28)) < 0.2  # mostly paper, as digits are
 
 
-def cnn(seed: int = 1) -> Classifier:
-    torch.manual_seed(seed)
-    net = ConvolutionalNet(channels=[3, 5], dropout=0.2).build()
-    return Classifier(normalizing(net), 0.1307, 0.3081).eval()
-
-
-CLASSIFIERS = {
-    "linear": mlp([]),
-    "mlp": mlp([24, 16]),
-    "deep": mlp([12, 12, 12, 12]),
-    "cnn": cnn(),
-}
 BOUNDS = {name: bounds(classifier, IMAGES) for name, classifier in CLASSIFIERS.items()}
 
 

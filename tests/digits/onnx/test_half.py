@@ -11,9 +11,8 @@ from digits.onnx import half
 from digits.onnx.bound import Bounds
 from digits.onnx.layers import UnknownNetworkError
 from tests.digits.onnx import orders
-from tests.digits.onnx.bounded import WHITE, differences, mlp, ratio, set_weights
+from tests.digits.onnx.bounded import CLASSIFIERS, WHITE, differences, mlp, ratio, set_weights
 from tests.digits.onnx.converted import (
-    CLASSIFIERS,
     IMAGES,
     LEVELS,
     by_onnxruntime,

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from digits.onnx import file_layers, quantized
 from digits.onnx.file_layers import Grid
 from digits.onnx.layers import Layer, UnknownNetworkError
-from tests.digits.onnx.bounded import differences, ratio
+from tests.digits.onnx.bounded import CLASSIFIERS, differences, ratio
 from tests.digits.onnx.converted import (
-    CLASSIFIERS,
     IMAGES,
     LEVELS,
     by_onnxruntime,

@@ -5,35 +5,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from digits.models.cnn import ConvolutionalNet
 from digits.networks.classifier import Classifier
 from digits.onnx import layers, robustness
 from digits.onnx.robustness import Box, attacked, certified, measure
-from tests.digits.onnx.bounded import mlp, normalizing
+from tests.digits.onnx.bounded import STEEP, cnn
 
 IMAGES = torch.from_numpy(np.random.default_rng(4).integers(0, 256, (12, 1, 28, 28), dtype=np.uint8))
 
 
-def cnn() -> Classifier:
-    torch.manual_seed(1)
-    net = ConvolutionalNet(channels=[3, 4], dropout=0.2).build()
-    return Classifier(normalizing(net), 0.1307, 0.3081).eval()
-
-
-def steep(classifier: Classifier) -> Classifier:
-    """With weights so large that margins are."""
-    with torch.no_grad():
-        for parameter in classifier.net.parameters():
-            parameter.mul_(2)
-    return classifier
-
-
-CLASSIFIERS = {
-    "linear": mlp([]),
-    "mlp": steep(mlp([24, 16], seed=2)),
-    "deep": steep(mlp([12, 12, 12], seed=3)),
-    "cnn": cnn(),
-}
+CLASSIFIERS = {**STEEP, "cnn": cnn([3, 4])}
 
 
 def digits(classifier: Classifier, images: Tensor = IMAGES) -> Tensor:
