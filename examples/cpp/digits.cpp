@@ -15,7 +15,7 @@ int main(int, char** arguments) {
   auto request = core.compile_model(arguments[1], "CPU", precision).create_infer_request();
   request.set_input_tensor(ov::Tensor(ov::element::u8, {images.size() / 784, 1, 28, 28}, images.data()));
   request.infer();
-  ov::Tensor answers = request.get_output_tensor();
+  ov::Tensor answers = request.get_tensor("log_probabilities");
   for (size_t image = 0; image < answers.get_shape()[0]; ++image) {
     const float* row = answers.data<float>() + 10 * image;
     const float* best = std::max_element(row, row + 10);

@@ -33,7 +33,7 @@ STAGES = {
     "evaluate": {
         "cmd": "python -m evaluate",
         "deps": ["evaluate.py", "models/model", "written.py"],
-        "outs": [f"reports/{name}" for name in ("confusion_matrix.png", "mistakes.png", "parity.json")],
+        "outs": [f"reports/{name}" for name in releasing.REPORTS],
         "metrics": [{"reports/metrics.json": {"cache": False}}],
     },
     "export": {
@@ -116,6 +116,7 @@ write("reports/mistakes.png", model)
 metrics = {{"images": 10, "accuracy": accuracy, "loss": 0.17, "mistakes": 5}}
 write("reports/metrics.json", json.dumps(metrics))
 print("evaluated")
+write("reports/data.json", {json.dumps(releasing.DATA)!r})
 write("reports/parity.json", {releasing.PARITY!r}.replace("ACCURACY", str(accuracy)))
 """
 ARTIFACTS = releasing.DVC_YAML["artifacts"]
