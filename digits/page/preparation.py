@@ -45,13 +45,12 @@ def rasterize(strokes: Sequence[Stroke], size: int, width: float) -> NDArray[np.
 
 def prepare(drawing: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """An image [28, 28] for the model, from grey values [height, width]; None where there is no ink."""
-    rows, columns = np.flatnonzero(drawing.any(axis=1)), np.flatnonzero(drawing.any(axis=0))
-    if not len(rows):
+    box = ink_box(drawing)
+    if not box.size:
         return None
-    box = drawing[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     longer = max(box.shape)
     height, width = (max(1, int(length * BOX / longer + TIE)) for length in box.shape)
-    scaled = _averages(box.shape[0], height) @ box @ _averages(box.shape[1], width).T
+    scaled = averages(box.shape[0], height) @ box @ averages(box.shape[1], width).T
     total = scaled.sum()
     row = _first(scaled.sum(axis=1) @ np.arange(height) / total, height)
     column = _first(scaled.sum(axis=0) @ np.arange(width) / total, width)
@@ -62,8 +61,16 @@ def prepare(drawing: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 
 def shrink(drawing: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """An image [28, 28] of the whole drawing as it lies, without preparation: averages of its areas."""
-    averages = (_averages(length, SIDE) for length in drawing.shape)
-    return np.floor(next(averages) @ drawing @ next(averages).T + TIE).astype(np.uint8)
+    down, across = (averages(length, SIDE) for length in drawing.shape)
+    return np.floor(down @ drawing @ across.T + TIE).astype(np.uint8)
+
+
+def ink_box(drawing: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The part of a drawing that its ink reaches; without ink, nothing."""
+    rows, columns = np.flatnonzero(drawing.any(axis=1)), np.flatnonzero(drawing.any(axis=0))
+    if not len(rows):
+        return drawing[:0]
+    return drawing[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def _pixels(a: float, b: float, reach: float, size: int) -> tuple[int, int]:
@@ -71,7 +78,7 @@ def _pixels(a: float, b: float, reach: float, size: int) -> tuple[int, int]:
     return max(0, int(np.floor(min(a, b) - reach))), min(size, int(np.ceil(max(a, b) + reach)))
 
 
-def _averages(source: int, target: int) -> NDArray[np.float64]:
+def averages(source: int, target: int) -> NDArray[np.float64]:
     """[target, source]: each row averages the part of the source that its pixel covers."""
     ratio = source / target
     starts = (np.arange(target) * ratio)[:, None]

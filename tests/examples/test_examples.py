@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -20,7 +21,8 @@ from tests.shared import free_port
 
 IMAGES = "data/raw/t10k-images-idx3-ubyte"
 EXAMPLES = sorted(readme.parent.name for readme in (ROOT / "examples").glob("*/README.md"))
-NEEDED = {"python": [], "node": ["node", "npm"], "browser": ["npm"], "cpp": ["g++", "make"]}
+NEEDED = {"python": [], "node": ["node", "npm"], "browser": ["npm"], "cpp": ["g++", "make"], "photo": []}
+ON_TEST_IMAGES = ("python", "node", "cpp")
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +32,14 @@ def project(default_run: Project, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def commands(example: str) -> list[str]:
-    """The commands of its README."""
+    """The commands of its README, each block's after the one before."""
     for command in NEEDED[example]:
         if not shutil.which(command):
             pytest.skip(f"{command} is not installed")
     text = (ROOT / "examples" / example / "README.md").read_text()
     blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
-    assert len(blocks) == 1
-    return str(blocks[0]).splitlines()
+    assert len(blocks) == (2 if example == "photo" else 1)
+    return [line for block in blocks for line in str(block).splitlines()]
 
 
 def run(project: Project, example: str, command: str) -> str:
@@ -70,7 +72,7 @@ def test_each_example_has_three_commands_and_is_in_the_table() -> None:
         assert f"[{example}]({example})" in table
 
 
-@pytest.mark.parametrize("example", [name for name in EXAMPLES if name != "browser"])
+@pytest.mark.parametrize("example", ON_TEST_IMAGES)
 def test_the_commands_give_the_answers_of_pytorch(example: str, project: Project) -> None:
     steps = commands(example)
     assert len(steps) == 3
@@ -81,10 +83,10 @@ def test_the_commands_give_the_answers_of_pytorch(example: str, project: Project
 
 
 @contextmanager
-def served(project: Project, command: str) -> Iterator[str]:
+def served(project: Project, command: str, example: str = "browser") -> Iterator[str]:
     """The address that a web server's command serves, on a port that is free, within this block."""
     port = free_port()
-    folder, address = project.folder / "examples/browser", f"http://127.0.0.1:{port}"
+    folder, address = project.folder / "examples" / example, f"http://127.0.0.1:{port}"
     with subprocess.Popen(
         command.replace("8000", str(port)).split(),
         cwd=folder,
@@ -117,3 +119,21 @@ def test_a_browser_gives_the_answers_of_pytorch(project: Project, browser: Brows
         page.set_input_files("input", str(project.folder / Path(IMAGES)))
         expect(page.locator("pre")).not_to_be_empty()
         check(page.locator("pre").inner_text(), project)
+
+
+def test_a_photo_is_read_in_python_and_in_a_browser(project: Project, browser: Browser) -> None:
+    *preparations, read, serve = commands("photo")
+    for command in preparations:
+        run(project, "photo", command)
+    said = run(project, "photo", read).split()
+    assert said[::2] == ["3", "7", "4"]
+    with served(project, serve, "photo") as address:
+        page = browser.new_page()
+        page.goto(f"{address}/examples/photo/")
+        page.wait_for_load_state("networkidle")
+        page.set_input_files("input", str(project.folder / "examples/photo/photo.jpg"))
+        expect(page.locator("pre")).not_to_be_empty()
+        shown = page.locator("pre").inner_text().split()
+        page.close()
+    assert shown[::2] == said[::2]
+    assert np.allclose(np.array(shown[1::2], float), np.array(said[1::2], float), atol=0.02)

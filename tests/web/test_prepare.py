@@ -18,18 +18,20 @@ DRAWINGS = [drawing["strokes"] for drawing in json.loads((HERE / "strokes.json")
 SIZE, PEN = 280, 24
 
 
-def in_node(**request: Any) -> NDArray[np.uint8]:
+def in_node(program: str, request: Any) -> NDArray[np.uint8]:
+    """The bytes that a program of this folder makes of what it is asked."""
     node = shutil.which("node")
     if not node:
         pytest.skip("node is not installed")
-    command = [node, str(HERE / "prepare.mjs")]
+    command = [node, str(HERE / program)]
     done = subprocess.run(command, input=json.dumps(request).encode(), capture_output=True, check=True)
     return np.frombuffer(done.stdout, np.uint8)
 
 
 def test_raw_test_images_are_prepared_already(raw_data: Path) -> None:
     images = read_raw(raw_data, "t10k").images
-    found = in_node(images=str(raw_data / "t10k-images-idx3-ubyte"), drawings=[]).reshape(images.shape)
+    found = in_node("prepare.mjs", {"images": str(raw_data / "t10k-images-idx3-ubyte"), "drawings": []})
+    found = found.reshape(images.shape)
     twins = np.array([prepare(image) for image in images])
     assert np.array_equal(found, twins)
     unchanged = int((found == images).all(axis=(1, 2)).sum())
@@ -44,7 +46,8 @@ def test_drawings_become_the_same_bytes() -> None:
         for _ in range(20)
     ]
     drawings = [*DRAWINGS, *scribbles, [[140, 140]], []]
-    everything = in_node(drawings=drawings, size=SIZE, pen=PEN).reshape(len(drawings), -1)
+    everything = in_node("prepare.mjs", {"drawings": drawings, "size": SIZE, "pen": PEN})
+    everything = everything.reshape(len(drawings), -1)
     for drawing, found in zip(drawings, everything, strict=True):
         ink = rasterize(drawing, SIZE, PEN)
         prepared = prepare(ink)

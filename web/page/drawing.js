@@ -1,4 +1,5 @@
-// What is on the canvas: strokes, above a test image or on blank paper.
+// What is on the canvas: strokes, above a picture or on blank paper.
+import { parts } from "./parts.js";
 import { SIDE, prepare, rasterize, shrink } from "./prepare.js";
 
 export const SIZE = 280;
@@ -7,7 +8,7 @@ const ZOOM = SIZE / SIDE;
 
 export class Drawing extends EventTarget {
   strokes = [];
-  base = null; // { image, title }: a test image below the strokes
+  base = null; // { image, title }: a test image below the strokes; or { sheet, title }: the ink of a picture
   isPrepared = true; // whether strokes are scaled and centred; else the whole canvas is made smaller
   isOpen = false; // whether the last stroke may still grow
   #past = [];
@@ -45,7 +46,7 @@ export class Drawing extends EventTarget {
     this.show([], null);
   }
 
-  /** Put strokes or a test image in the place of what is there; undo brings that back. */
+  /** Put strokes or a picture in the place of what is there; undo brings that back. */
   show(strokes, base) {
     this.#keep();
     this.strokes = strokes;
@@ -53,17 +54,24 @@ export class Drawing extends EventTarget {
     this.#changed();
   }
 
-  /** What the network sees, 28 × 28 grey values; null where the canvas is blank. A test image stays as it is. */
-  image() {
-    if (!this.strokes.length) return this.base && this.base.image;
+  /** What the network sees: 28 × 28 grey values of each digit, none where the canvas is blank. */
+  images() {
+    const image = this.base?.image;
+    if (image && !this.strokes.length) return [image]; // a test image stays as it is
+    if (this.isBlank) return [];
     const ink = rasterize(this.strokes, SIZE, PEN);
     if (this.base) {
-      for (let place = 0; place < ink.length; place++) {
-        const [row, column] = [Math.floor(place / SIZE / ZOOM), Math.floor((place % SIZE) / ZOOM)];
-        ink[place] = Math.max(ink[place], this.base.image[row * SIDE + column]);
-      }
+      for (let place = 0; place < ink.length; place++) ink[place] = Math.max(ink[place], this.below(place));
     }
-    return this.isPrepared ? prepare(ink, SIZE) : shrink(ink, SIZE);
+    if (!this.isPrepared) return [shrink(ink, SIZE)];
+    const found = image ? [ink] : parts(ink, SIZE);
+    return found.map((part) => prepare(part, SIZE));
+  }
+
+  /** The grey value of the picture below the strokes, at a place of the canvas. */
+  below(place) {
+    const { image, sheet } = this.base;
+    return sheet ? sheet[place] : image[Math.floor(place / SIZE / ZOOM) * SIDE + Math.floor((place % SIZE) / ZOOM)];
   }
 
   #keep() {

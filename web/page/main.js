@@ -1,10 +1,12 @@
-// Ties the page together: the drawing and its answer, then the report beside it.
+// Ties the page together: the drawing and its answers, then the report beside it.
+import { data, showAnswers, showClasses } from "./answer.js";
 import { json } from "./files.js";
 import { load, read } from "./classifier.js";
 import { tellCertainty } from "./certainty.js";
 import { Drawing } from "./drawing.js";
 import { paint } from "./images.js";
 import { Pad } from "./pad.js";
+import { takePictures } from "./picture.js";
 import { showReport } from "./report.js";
 
 const find = (selector) => document.querySelector(selector);
@@ -12,48 +14,18 @@ export const drawing = new Drawing();
 export const times = []; // milliseconds from a change of the drawing to its bars, the newest last
 new Pad(find("#pad"), drawing);
 
-let bars = [];
-let data = { classes: [], thing: "a digit", noun: "digit" }; // of the images that the network knows
-let promises = {}; // what the model states of its answers
 const report = json("report.json");
 const known = report.then((found) => {
-  promises = Object.fromEntries(
-    ["familiarity_threshold", "set_threshold", "coverage"].map((key) => [key, Number(found.model[key])]),
-  );
-  showClasses(found.data);
+  showClasses(found);
+  drawing.isPrepared = data.prepared;
+  find("#pictures").hidden = !data.prepared;
 });
 known.catch(() => {}); // `ready` tells
 
-/** A bar for each class, and words that fit. */
-function showClasses(found) {
-  data = { ...found, noun: found.thing === "a digit" ? "digit" : "class" };
-  const isNamed = data.classes.some((name) => name.length > 1);
-  bars = data.classes.map((name) => {
-    const row = find("#bar").content.firstElementChild.cloneNode(true);
-    row.querySelector("b").textContent = name;
-    find("#bars").append(row);
-    return row;
-  });
-  find("#draw").classList.toggle("named", isNamed);
-  drawing.isPrepared = data.prepared;
-  if (data.thing !== "a digit") {
-    const title = `${data.title}: draw, and read the report of the run`;
-    [document.title, find("h1").textContent] = [title, data.title];
-    find("#lead").textContent = find("#lead").textContent.replace("a digit", data.thing);
-  }
-}
-
-/** What the network says, for a person: the name of a class, and how sure it is. */
-function said(name, probability) {
-  const what = name.length > 1 ? `This looks like: ${name}` : `This is a ${name}`;
-  return `${what}, with a probability of ${percent(probability)}.`;
-}
-
-const percent = (share) => `${(100 * share).toFixed(share > 0.9995 || share < 0.0005 ? 0 : 1)}\u00a0%`;
-
 let running = null;
 let isStale = false;
-let announcement;
+let chosen = 0; // which of several digits the bars are of
+let count = 0;
 
 /** Show what the network says of the drawing; what is drawn meanwhile gets its answer next. */
 export function update() {
@@ -66,16 +38,17 @@ async function answerAll() {
   while (isStale) {
     isStale = false;
     const began = performance.now();
-    const image = drawing.image();
-    paint(find("#seen"), image);
-    find("#undo").disabled = !drawing.canUndo;
-    find("#clear").disabled = drawing.isBlank;
-    find("#source").textContent = drawing.base?.title ?? "";
     try {
+      const images = drawing.images();
+      if (images.length !== count) [chosen, count] = [0, images.length];
+      paint(find("#seen"), images[chosen]);
+      find("#undo").disabled = !drawing.canUndo;
+      find("#clear").disabled = drawing.isBlank;
+      find("#source").textContent = drawing.base?.title ?? "";
       await known;
-      const found = image && (await read(image));
-      answer(found);
-      tellCertainty(find("#certainty"), image, found?.logProbabilities, data);
+      const found = images.length ? await read(images) : [];
+      showAnswers(images, found, chosen, choose);
+      tellCertainty(find("#certainty"), images[chosen], found[chosen]?.logProbabilities, data);
     } catch (error) {
       fail(error);
     }
@@ -84,36 +57,9 @@ async function answerAll() {
   }
 }
 
-/** Bars and words for what the network says of a drawing, or for a blank canvas. */
-function answer(found) {
-  const logProbabilities = found?.logProbabilities;
-  const probabilities = logProbabilities ? Array.from(logProbabilities, Math.exp) : bars.map(() => 0);
-  const best = probabilities.indexOf(Math.max(...probabilities));
-  const isRefused = Boolean(found) && found.familiarity < promises.familiarity_threshold;
-  bars.forEach((row, index) => {
-    row.classList.toggle("best", Boolean(found) && !isRefused && index === best);
-    row.querySelector("i").style.width = `${100 * probabilities[index]}%`;
-    row.querySelector("span").textContent = logProbabilities ? percent(probabilities[index]) : "–";
-  });
-  find("#draw").classList.toggle("refused", isRefused);
-  find("#answer").textContent = found && !isRefused ? data.classes[best] : "?";
-  const words = !found
-    ? `The canvas is blank. Draw ${data.thing}.`
-    : isRefused
-      ? `This does not look like ${data.thing}.`
-      : said(data.classes[best], probabilities[best]) + among(logProbabilities, best);
-  find("#words").textContent = words;
-  clearTimeout(announcement); // read aloud when the pen rests
-  announcement = setTimeout(() => (find("#announcement").textContent = words), 600);
-}
-
-/** The set of classes that has the right one as often as the model promises, in words. */
-function among(logProbabilities, best) {
-  const likely = data.classes.filter(
-    (_, index) => index === best || logProbabilities[index] >= promises.set_threshold,
-  );
-  const share = `${Number((100 * promises.coverage).toFixed(3))}\u00a0%`;
-  return ` The set that has the right ${data.noun} in ${share} of cases: {${likely.join(", ")}}.`;
+function choose(number) {
+  chosen = number;
+  update();
 }
 
 function fail(error) {
@@ -138,6 +84,7 @@ addEventListener("keydown", (event) => {
     drawing.clear();
   }
 });
+takePictures(find("#pictures"), find("#picture-failure"), (sheet, title) => drawing.show([], { sheet, title }));
 
 update();
 /** Settled when the network is ready and the report is shown. */

@@ -34,10 +34,7 @@ export class Pad {
     const scale = this.#canvas.width / SIZE;
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, SIZE, SIZE);
-    this.#drawing.base?.image.forEach((grey, place) => {
-      context.fillStyle = `rgb(0 0 0 / ${grey / 255})`;
-      context.fillRect((place % 28) * 10, Math.floor(place / 28) * 10, 10, 10);
-    });
+    if (this.#drawing.base) this.#paintBase(context);
     Object.assign(context, { lineWidth: PEN, lineCap: "round", lineJoin: "round", strokeStyle: "#000" });
     for (const stroke of this.#drawing.strokes) {
       context.beginPath();
@@ -46,6 +43,14 @@ export class Pad {
       context.stroke();
     }
     if (this.#pen.isShown) this.#paintPen(context);
+  }
+
+  #paintBase(context) {
+    const pixels = new ImageData(SIZE, SIZE);
+    for (let place = 0; place < SIZE * SIZE; place++) pixels.data[4 * place + 3] = this.#drawing.below(place);
+    const picture = new OffscreenCanvas(SIZE, SIZE);
+    picture.getContext("2d").putImageData(pixels, 0, 0);
+    context.drawImage(picture, 0, 0);
   }
 
   #paintPen(context) {
@@ -74,11 +79,12 @@ export class Pad {
   }
 
   _pointerdown(event) {
-    if (this.#pointer !== null || event.button !== 0) return;
+    // A second finger is not primary. One that is takes over, as the end of another may never be told.
+    if (!event.isPrimary || event.button !== 0) return;
     this.#pointer = event.pointerId;
-    this.#canvas.setPointerCapture(event.pointerId);
     Object.assign(this.#pen, { isDown: false, isShown: false });
     this.#drawing.begin(...this.#place(event));
+    this.#canvas.setPointerCapture(event.pointerId);
   }
 
   _pointermove(event) {

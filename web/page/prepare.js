@@ -3,7 +3,7 @@
 export const SIDE = 28;
 const BOX = 20;
 // Added before rounding down, so that halves go up even where the last bits of a sum say otherwise.
-const TIE = 0.5 + 1e-6;
+export const TIE = 0.5 + 1e-6;
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
@@ -87,7 +87,7 @@ function inkBox(drawing, width) {
 }
 
 /** Averages of areas of a box of the drawing, high × wide. */
-function resize(drawing, width, box, high, wide) {
+export function resize(drawing, width, box, high, wide) {
   const rows = new Float64Array(high * box.width);
   averages(box.height, high, (target, source, share) => {
     const start = (box.top + source) * width + box.left;

@@ -1,0 +1,154 @@
+"""From a photo of handwriting to a drawing, in the same steps as web/page/photo.js in the browser.
+
+Paper is never evenly lit: there are lamps, shadows, folds. The paper behind the ink is found by a
+morphological closing (Serra 1982), which fills what is dark and narrow and leaves the edges of shadows where
+they are. As light multiplies, ink is a share of that paper's brightness; Otsu's threshold (1979) tells it
+from what is left of shadows.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from digits.page.parts import Box, pieces
+from digits.page.preparation import TIE, averages, ink_box
+
+LARGEST = 640
+"""Pixels on the longer side with which the ink is looked for."""
+SHEET, MARGIN = 280, 20
+"""Pixels of the sheet that the ink is laid on, and of the paper around it."""
+WINDOW = 6
+"""Lines are thinner than this part of the longer side."""
+FAINTEST = 40
+"""Ink must be darker than paper by as many of 255 steps: less is a shadow, or the grain of the paper."""
+DIMMEST = 96
+"""Paper that is dimmer counts as if it were not: its grain would look like ink."""
+SPECK = 0.15
+"""A piece with a longer side below this share of the longest one is dirt."""
+SMALLEST = 30
+"""Where no piece is longer than this part of the picture's longer side, all is grain."""
+
+
+def sheet(grey: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """A drawing [280, 280], 0 (paper) to 255, from grey values [height, width], 0 black to 255 white.
+
+    Dark ink on light paper, or light on dark where what is rare is light. The ink fills the sheet but for a
+    margin, its proportions kept. None where nothing stands out from the paper.
+    """
+    ink = _ink(_smaller(grey))
+    if ink is None:
+        return None
+    box = ink_box(ink)
+    side = SHEET - 2 * MARGIN
+    longer = max(box.shape)
+    height, width = (max(1, int(length * side / longer + TIE)) for length in box.shape)
+    top, left = (SHEET - height) // 2, (SHEET - width) // 2
+    found = np.zeros((SHEET, SHEET), np.uint8)
+    found[top : top + height, left : left + width] = _resized(box, height, width)
+    return found
+
+
+def _smaller(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    longer = max(grey.shape)
+    if longer <= LARGEST:
+        return grey
+    height, width = (max(1, int(length * LARGEST / longer + TIE)) for length in grey.shape)
+    return _resized(grey, height, width)
+
+
+def _resized(grey: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    scaled = averages(grey.shape[0], height) @ grey @ averages(grey.shape[1], width).T
+    return np.floor(scaled + TIE).astype(np.uint8)
+
+
+def _ink(grey: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """Grey values of the ink alone, of the same shape: half at its edge, all some way inside."""
+    dark = _darkness(grey)
+    level = _level(dark)
+    if level < FAINTEST:
+        return None
+    # From a quarter of the level, no ink, to three quarters, all of it.
+    ink = np.floor(np.clip((4 * dark.astype(float) - level) / (2 * level), 0, 1) * 255 + TIE).astype(np.uint8)
+    labels, boxes = pieces(ink)
+    kept = [box.pieces[0] for box in _writing(boxes, labels, ink)]
+    return np.where(np.isin(labels, kept), ink, np.uint8(0)) if kept else None
+
+
+def _darkness(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """By how much a pixel is darker than the paper around it, in 255ths of the paper's brightness.
+
+    Where ink is brighter than paper, they change places first.
+    """
+    window = max(3, max(grey.shape) // WINDOW) | 1
+    if _is_light_on_dark(grey, 2 * window + 1):
+        grey = 255 - grey
+    closed = _closed(grey, window)
+    darkness = np.floor(255 * (1 - grey / np.maximum(DIMMEST, closed)) + TIE).astype(np.int64)
+    # Of grainy paper, the closing is the brightest grains.
+    grain = _quantile(np.bincount(darkness.ravel(), minlength=256), 0.5)
+    return np.maximum(0, darkness - grain).astype(np.uint8)
+
+
+def _is_light_on_dark(grey: NDArray[np.uint8], window: int) -> bool:
+    """Whether the rare pixels among those around them are the bright ones: the sign of the third moment."""
+    sums, count = grey.astype(np.int64), np.ones(grey.shape, np.int64)
+    for axis in (0, 1):
+        sums, count = _sums(sums, window, axis), _sums(count, window, axis)
+    difference = grey - sums / count
+    return float((difference**3).sum()) > 0
+
+
+def _sums(values: NDArray[np.int64], window: int, axis: int) -> NDArray[np.int64]:
+    """Of the values within a window around each, as far as there are some."""
+    length = values.shape[axis]
+    total = np.insert(np.cumsum(values, axis), 0, 0, axis)
+    places = np.arange(length)
+    last, first = np.minimum(places + window // 2 + 1, length), np.maximum(places - window // 2, 0)
+    found: NDArray[np.int64] = total.take(last, axis) - total.take(first, axis)
+    return found
+
+
+def _closed(grey: NDArray[np.uint8], window: int) -> NDArray[np.uint8]:
+    """Without what is dark and narrower than the window; the picture goes on beyond its edges as it ends."""
+    half = window // 2
+    wide = np.pad(grey, half, mode="edge")
+    greatest = ndimage.maximum_filter(wide, window, mode="constant", cval=0)
+    least: NDArray[np.uint8] = ndimage.minimum_filter(greatest, window, mode="constant", cval=255)
+    return least[half:-half, half:-half]
+
+
+def _level(dark: NDArray[np.uint8]) -> int:
+    """The usual darkness of ink: the median of the darker class of what stands out from the paper's grain."""
+    counts = np.bincount(dark.ravel(), minlength=256)
+    grain = _quantile(counts, 0.75)
+    counts[: max(8, 4 * grain) + 1] = 0
+    if not counts.any():
+        return 0
+    values = np.arange(256)
+    below, sums = np.cumsum(counts), np.cumsum(counts * values)
+    above, rest = below[-1] - below, sums[-1] - sums
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = np.nan_to_num(below * above * (sums / below - rest / above) ** 2)
+    if between.any():
+        counts[: int(between.argmax()) + 1] = 0
+    return _quantile(counts, 0.5)
+
+
+def _quantile(counts: NDArray[np.integer], share: float) -> int:
+    """The smallest value that at least this share of pixels does not exceed, by the number of each value."""
+    total = np.cumsum(counts)
+    return int(np.argmax(total >= share * total[-1]))
+
+
+def _writing(boxes: list[Box], labels: NDArray[np.integer], ink: NDArray[np.uint8]) -> list[Box]:
+    """Without dirt, faint pieces, and, where there is other ink, what the picture's edge cuts off."""
+    darkest = ndimage.maximum(ink, labels, range(1, len(boxes) + 1)) if boxes else []
+    dark = [box for box, value in zip(boxes, darkest, strict=True) if value >= 128]
+    height, width = ink.shape
+    whole = [
+        box for box in dark if box.top > 0 and box.left > 0 and box.bottom < height and box.right < width
+    ]
+    longest = max((max(box.height, box.width) for box in whole or dark), default=0)
+    if SMALLEST * longest < max(height, width):
+        return []
+    return [box for box in whole or dark if max(box.height, box.width) >= SPECK * longest]
