@@ -1,6 +1,6 @@
 # `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline plan restore report web runtimes verify-all robustness small-models image server deploy worker \
+.PHONY: help setup pipeline plan restore report web runtimes verify-all robustness shift small-models image server deploy worker \
   up down test test-quick test-versions bench sweep recipe-table fuzz release-tools audit sbom sign check-release retention licenses lock \
   format clean
 SHELL := bash
@@ -56,7 +56,10 @@ verify-all: runtimes ## Compare every runtime with PyTorch: one table, and repor
 	.venv/bin/python -m stages.verify_all
 
 robustness: setup ## By how much pixels may change without the digit changing: proven, and attacked; a metric of DVC
-	dvc repro robustness/dvc.yaml $(ARGS)
+	dvc repro robustness/dvc.yaml:robustness $(ARGS)
+
+shift: setup ## How far answers hold outside the test set: on changed images, on digits from elsewhere; a metric of DVC
+	dvc repro robustness/dvc.yaml:shift $(ARGS)
 
 small-models: setup ## Make float16 and int8 models in models/small, and measure them
 	.venv/bin/python -m stages.shrink

@@ -22,7 +22,7 @@ ACCEPTED = {
     *("Artistic-1.0-Perl", "EPL-1.0", "EPL-2.0"),  # each next to the GPL, as the user likes
     "GPL-2.0-only WITH GCC-exception-2.0",  # may be linked with anything
     "Apache-2.0 WITH LLVM-exception",
-    "CC-BY-SA-3.0",  # of data
+    *("CC-BY-4.0", "CC-BY-SA-3.0"),  # of data
     "LicenseRef-NVIDIA-Proprietary",  # may be passed on as a part of an application; not in the image `cpu`
 }
 # As packages put it, in lower case and without "the", "license" and stray signs.
@@ -54,6 +54,7 @@ DECIDED = {
 OTHERS = {
     "Digits, this project": "Apache-2.0",
     "MNIST images, in the image's workspace and the page": "CC-BY-SA-3.0",
+    "Digits of other writers, by E. Alpaydin and C. Kaynak, in digits/shift": "CC-BY-4.0",
     "onnxruntime-web, in the page": "MIT",
 }
 

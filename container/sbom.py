@@ -16,7 +16,6 @@ import locks
 
 OTHERS = [(name.partition(",")[0], spdx) for name, spdx in licenses.OTHERS.items()]
 PROJECT = OTHERS[0][0]
-DATA = OTHERS[1][0]
 
 
 def installed() -> dict[str, str]:
@@ -32,7 +31,9 @@ def bill(lock: locks.Locked, versions: dict[str, str]) -> dict[str, Any]:
     """The same environment gives the same bill."""
     said = licenses.carried()
     parts = [_package(name, version, said[name], lock[name]) for name, version in versions.items()]
-    parts += [_part(name, "data" if name == DATA else "library", spdx) for name, spdx in OTHERS[1:]]
+    parts += [
+        _part(name, "data" if spdx.startswith("CC-BY") else "library", spdx) for name, spdx in OTHERS[1:]
+    ]
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",

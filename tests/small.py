@@ -21,8 +21,8 @@ def make_small(project: Project, raw: Path) -> None:
     mirror.mkdir()
     for prefix, size in SIZES.items():
         data = read_raw(raw, prefix)
-        _write(mirror / f"{prefix}-images-idx3-ubyte", data.images[:size])
-        _write(mirror / f"{prefix}-labels-idx1-ubyte", data.labels[:size])
+        write_idx(mirror / f"{prefix}-images-idx3-ubyte", data.images[:size])
+        write_idx(mirror / f"{prefix}-labels-idx1-ubyte", data.labels[:size])
         if prefix == "train":
             mean, std = statistics(data.images[:size])
     for original in Mnist.files:
@@ -40,6 +40,7 @@ def make_small(project: Project, raw: Path) -> None:
         yaml.dump(parameters, file)
 
 
-def _write(path: Path, array: NDArray[np.uint8]) -> None:
+def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
+    """Write an array as MNIST's files have it."""
     header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
     path.write_bytes(header + array.tobytes())

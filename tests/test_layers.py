@@ -20,6 +20,7 @@ ROOMS = [
     "onnx",
     "runtimes",
     "page",
+    "shift",
     "sets",
     "parameters",
     "sweeps",

@@ -52,7 +52,7 @@ def mistakes(
         mosaic.shape[1] / 2, head / 2 + 1, f"{shown} on the test set", ha="center", va="center", color=INK
     )
     axes.imshow(mosaic, cmap="gray_r", interpolation="nearest", aspect="auto")
-    _save(figure, path)
+    save(figure, path)
 
 
 def shortened(name: str) -> str:
@@ -79,7 +79,7 @@ def confusion(matrix: NDArray[np.int64], classes: Sequence[str], title: str, pat
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def learning_curves(curves: Mapping[str, Sequence[Sequence[float]]], path: Path) -> None:
@@ -109,7 +109,7 @@ def learning_curves(curves: Mapping[str, Sequence[Sequence[float]]], path: Path)
     axes.spines[["top", "right"]].set_visible(False)
     if curves:
         figure.legend(loc="outside right upper", frameon=False, title="mean after the last epoch")
-    _save(figure, path)
+    save(figure, path)
 
 
 def reliability(models: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
@@ -135,7 +135,7 @@ def reliability(models: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -
         each.grid(alpha=0.3)
         each.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="upper left")
-    _save(figure, path)
+    save(figure, path)
 
 
 def robustness(radii: Sequence[int], proven: Sequence[float], standing: Sequence[float], path: Path) -> None:
@@ -158,10 +158,11 @@ def robustness(radii: Sequence[int], proven: Sequence[float], standing: Sequence
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower left")
-    _save(figure, path)
+    save(figure, path)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure; the same one gives the same bytes."""
     FigureCanvasAgg(figure)
     # Without the library's version in it, the same picture is the same file.
     figure.savefig(path, dpi=110, format="png", metadata={"Software": None})

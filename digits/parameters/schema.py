@@ -18,6 +18,7 @@ from digits.evaluation.sections import Evaluate
 from digits.networks.model import Model
 from digits.onnx.sections import Export, Robustness, Shrink, Verify
 from digits.page.sections import Report
+from digits.shift.sections import Shift
 from digits.training.augmentation import Augmentation
 from digits.training.distillation import Distillation
 from digits.training.loss import Loss
@@ -52,6 +53,7 @@ class Parameters(Section):
     export: Export
     verify: Verify
     robustness: Robustness
+    shift: Shift
     shrink: Shrink
     web_runtime: WebRuntime
     report: Report

@@ -23,7 +23,7 @@ def test_all_that_is_carried_is_in_it_and_others_can_read_it() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     found = {part["name"]: part for part in json.loads(done.stdout)["components"]}
     assert len(found) > 150
-    assert {"prefect", "dvc", "MNIST images", "onnxruntime-web"} <= found.keys()
+    assert {"prefect", "dvc", "MNIST images", "Digits of other writers", "onnxruntime-web"} <= found.keys()
     assert found["prefect"]["purl"].startswith("pkg:pypi/prefect@3.")
     assert found["prefect"]["properties"][0]["name"] == "lock: sha256"
     assert sbom(ROOT).stdout == done.stdout

@@ -15,13 +15,16 @@ def test_dvc_shows_it_beside_the_other_metrics() -> None:
     command = [sys.executable, "-m", "dvc", "metrics", "show", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     (files,) = (revision["data"] for revision in json.loads(done.stdout).values())
-    assert {REPORT, *(f"reports/{name}.json" for name in ("calibration", "metrics", "parity"))} == set(files)
-    assert files[REPORT]["data"].keys().isdisjoint(files["reports/metrics.json"]["data"]), "one column each"
+    names = ("calibration", "metrics", "parity", "robustness", "shift")
+    assert {f"reports/{name}.json" for name in names} == set(files)
+    for report in (REPORT, "reports/shift.json"):
+        own, metrics = files[report]["data"], files["reports/metrics.json"]["data"]
+        assert own.keys().isdisjoint(metrics), "one column each"
     assert set(files[REPORT]["data"]["robustness"]["certified_accuracy"]) == {"1", "2", "4", "8"}
 
 
 def test_a_run_of_the_pipeline_leaves_it_alone() -> None:
-    assert "robustness" not in STAGES
+    assert {"robustness", "shift"}.isdisjoint(STAGES)
 
 
 @pytest.mark.parametrize("radius", ["1", "2", "4", "8"])

@@ -10,9 +10,10 @@ import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
 from benchmarks import page as bench
+from digits.shift.strokes import FILE
 from tests.web.conftest import OpenPage
 
-DRAWINGS = json.loads(Path(__file__).with_name("strokes.json").read_text())["drawings"]
+DRAWINGS = json.loads(FILE.read_text())["drawings"]
 
 
 def touch(session: CDPSession, page: Page, stroke: list[int]) -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -11,10 +10,11 @@ from playwright.sync_api import Page, expect
 
 from benchmarks import page as bench
 from digits.page import preparation
+from digits.shift.strokes import FILE
 from tests.project import Project
 from tests.web.conftest import OpenPage
 
-DRAWINGS = json.loads(Path(__file__).with_name("strokes.json").read_text())["drawings"]
+DRAWINGS = json.loads(FILE.read_text())["drawings"]
 BY_HAND = [drawing for drawing in DRAWINGS if drawing["source"] == "by hand"]
 
 

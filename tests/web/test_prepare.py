@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from digits.data.datasets import read_raw
 from digits.page.preparation import prepare, rasterize, shrink
+from digits.shift.strokes import FILE, PEN, SIZE
 
 HERE = Path(__file__).parent
-DRAWINGS = [drawing["strokes"] for drawing in json.loads((HERE / "strokes.json").read_text())["drawings"]]
-SIZE, PEN = 280, 24
+DRAWINGS = [drawing["strokes"] for drawing in json.loads(FILE.read_text())["drawings"]]
 
 
 def in_node(program: str, request: Any) -> NDArray[np.uint8]:

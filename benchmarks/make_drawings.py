@@ -1,4 +1,4 @@
-"""Makes strokes.json, digits as a pen would draw them: `python -m tests.web.make_strokes`.
+"""Makes digits/shift/drawings.json, digits as a pen would draw them: `python -m benchmarks.make_drawings`.
 
 Ten are by hand. For the others, test images are enlarged, thinned to lines one pixel wide, and followed from
 crossing to crossing; the lines are laid onto the canvas at a place and a size drawn at random.
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.data.datasets import read_raw
+from digits.shift.strokes import FILE, SIZE, smooth
 
-FILE = Path(__file__).with_name("strokes.json")
-SIZE, PER_DIGIT, ENLARGED, SPUR = 280, 25, 4, 7
+PER_DIGIT, ENLARGED, SPUR = 25, 4, 7
 Point = tuple[int, int]
 
 BY_HAND: list[list[list[int]]] = [
@@ -59,7 +59,7 @@ def main() -> None:
     test = read_raw(Path("data/raw"), "t10k")
     random = np.random.default_rng(42)
     drawings: list[dict[str, object]] = [
-        {"digit": digit, "source": "by hand", "strokes": [smooth(stroke) for stroke in strokes]}
+        {"digit": digit, "source": "by hand", "strokes": [whole(stroke) for stroke in strokes]}
         for digit, strokes in enumerate(BY_HAND)
     ]
     for digit in range(10):
@@ -71,13 +71,8 @@ def main() -> None:
     print(f"{FILE.name}: {len(drawings)} drawings, {FILE.stat().st_size:,} bytes")
 
 
-def smooth(stroke: list[int]) -> list[int]:
-    """Chaikin's corner cutting, twice: each corner becomes two, and the ends stay."""
-    points = np.array(stroke, dtype=float).reshape(-1, 2)
-    for _ in range(2):
-        near, far = points[:-1] * 0.75 + points[1:] * 0.25, points[:-1] * 0.25 + points[1:] * 0.75
-        points = np.vstack([points[:1], np.stack([near, far], axis=1).reshape(-1, 2), points[-1:]])
-    return [round(number) for number in points.ravel().tolist()]
+def whole(stroke: list[int]) -> list[int]:
+    return [round(number) for number in smooth(stroke)]
 
 
 def enlarge(image: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -1,0 +1,1 @@
+"""How far answers hold outside the test set: on changed images, and on digits from elsewhere."""
