@@ -15,13 +15,13 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from benchmarks.page import STROKES
 from digits.page.parts import parts
 from digits.page.photo import sheet
 from digits.page.preparation import prepare, rasterize
+from digits.shift.strokes import FILE
 
 MODEL, COUNT = Path("models/model.onnx"), 100
-DRAWINGS: list[dict[str, Any]] = json.loads(STROKES.read_text())["drawings"]
+DRAWINGS: list[dict[str, Any]] = json.loads(FILE.read_text())["drawings"]
 BY_HAND = [drawing for drawing in DRAWINGS if drawing["source"] == "by hand"]
 Grey = NDArray[np.uint8]
 
