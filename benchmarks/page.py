@@ -146,6 +146,15 @@ READ_ALL = """async (drawings) => {
 }"""
 
 
+SCENES: dict[str, list[list[int]]] = {
+    "letter": [[60, 230, 80, 50, 140, 170, 200, 50, 220, 230]],
+    "12": [[70, 60, 70, 220], [130, 100, 150, 70, 190, 70, 205, 100, 180, 150, 130, 215, 220, 215]],
+    "photo": [],
+}
+"""Strokes of an M and of two digits; for none, the photo."""
+PHOTO = Path("examples/photo/photo.jpg")
+
+
 def take_screenshots(browser: Browser, address: str, folder: Path) -> None:
     """Desktop and phone, light and dark, each with a digit drawn."""
     drawings = json.loads(FILE.read_text())["drawings"]
@@ -160,7 +169,23 @@ def take_screenshots(browser: Browser, address: str, folder: Path) -> None:
         page.wait_for_timeout(300)  # the bars' movement
         page.get_by_text("The answer stays the same if").wait_for()  # the proofs
         page.screenshot(path=folder / f"page-{view}-{scheme}.png")
+        if scheme == "light":
+            take_scenes(page, view, folder)
         context.close()
+
+
+def take_scenes(page: Page, view: str, folder: Path) -> None:
+    """A letter that is refused, two digits, a photo that is read."""
+    for scene, strokes in SCENES.items():
+        page.click("#clear")
+        if strokes:
+            draw(page, strokes)
+        else:
+            page.set_input_files("#picture", str(PHOTO))
+            page.locator("#parts button").nth(1).click()
+        page.mouse.move(0, 0)
+        page.wait_for_timeout(500)  # the bars' movement, and the proofs
+        page.screenshot(path=folder / f"page-{view}-{scene}.png")
 
 
 def main() -> None:
