@@ -18,7 +18,7 @@ const report = json("report.json");
 const known = report.then((found) => {
   showClasses(found);
   drawing.isPrepared = data.prepared;
-  find("#pictures").hidden = !data.prepared;
+  for (const part of document.querySelectorAll(".prepared")) part.hidden = !data.prepared;
 });
 known.catch(() => {}); // `ready` tells
 
