@@ -62,6 +62,14 @@ def test_what_is_drawn_differs_by_name_and_severity() -> None:
     assert len(blots) == 9
 
 
+def test_changes_of_other_names_are_drawn_apart(bars: Images) -> None:
+    slanted, turned = (
+        middle(changed(bars, name, 3, 0)[:, :12].astype(float), 2) for name in ("shear", "rotate")
+    )
+    same = ((slanted > 13.5) == (turned > 13.5)).mean()
+    assert 0.2 < same < 0.8
+
+
 def test_images_are_changed_in_parts_that_do_not_repeat(bars: Images) -> None:
     many = np.tile(bars, (CHUNK // COUNT + 2, 1, 1))
     found = changed(many, "impulse_noise", 1, 0)
@@ -169,13 +177,13 @@ def test_blur_and_motion_keep_the_ink_and_spread_it(random: np.random.Generator)
 
 
 def test_rough_glass_shows_pixels_of_the_neighbourhood_alone(random: np.random.Generator) -> None:
-    halves = np.zeros((10, 28, 28))
-    halves[:, :, :14] = 255
-    found = lenses.glass_blur(halves, random, 2)
-    far = found[:, 5:23]
-    assert far[:, :, 5:9] == pytest.approx(255)
-    assert far[:, :, 19:23] == pytest.approx(0)
-    assert far[:, :, 12:16].std() > 20
+    quarter = np.zeros((10, 28, 28))
+    quarter[:, :14, 8:] = 255
+    found = lenses.glass_blur(quarter, random, 2)
+    assert found[:, 5:9, 13:23] == pytest.approx(255)
+    assert found[:, 19:] == pytest.approx(0)
+    assert found[:, :, :3] == pytest.approx(0)
+    assert found[:, 12:16, 13:23].std() > 20
 
 
 def test_clouds_reach_from_paper_to_ink_and_are_smooth(random: np.random.Generator) -> None:
@@ -194,6 +202,14 @@ def test_the_edges_of_a_bar_are_its_outline_one_pixel_wide(bars: Images) -> None
     assert found[:, 13].sum() == 2, "above and below"
     assert not found[8:20, 13:15].any()
     assert not edges.edges(np.full((1, 28, 28), 200.0)).any()
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_edges_of_a_slanted_bar_are_two_lines(mirrored: bool) -> None:
+    row, column = np.mgrid[:28, :28]
+    bar = np.where(np.abs(row - column) < 6, 255.0, 0.0)
+    found = edges.edges((bar[:, ::-1] if mirrored else bar)[None])[0]
+    assert (found[8:20].sum(axis=1) == 4).all(), "a step on the diagonal is as steep in two pixels of a row"
 
 
 def test_a_weak_edge_counts_where_it_goes_on_from_a_strong_one() -> None:

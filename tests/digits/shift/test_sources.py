@@ -58,6 +58,12 @@ def test_a_character_is_printed_in_each_face() -> None:
     assert max(edge) == 0, "it fits"
 
 
+@pytest.mark.parametrize("digit", printed.DIGITS)
+def test_printed_digits_have_their_own_labels(digit: str) -> None:
+    found = sources.collection("printed", 0)
+    assert np.array_equal(found.images[found.labels == int(digit)], sources.to_images(printed.printed(digit)))
+
+
 def test_letters_have_no_digit_among_them() -> None:
     assert len(sources.letters()) == len(printed.LETTERS) * len(printed.FACES)
     assert not set("IlOoSsZzBbgq0123456789") & set(printed.LETTERS)
