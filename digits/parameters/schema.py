@@ -21,7 +21,9 @@ from digits.page.sections import Report
 from digits.shift.sections import Shift
 from digits.training.augmentation import Augmentation
 from digits.training.distillation import Distillation
+from digits.training.ink import Ink
 from digits.training.loss import Loss
+from digits.training.outliers import Outliers
 from digits.training.schedule import Schedule
 from digits.training.sections import Crossfit, Train, TrainingValues, without_values
 from digits.training.solver import Solver
@@ -46,6 +48,8 @@ class Parameters(Section):
     losses: Annotated[dict[str, Loss], SideBySide(LOSSES)]
     schedules: Annotated[dict[str, Schedule], SideBySide(SCHEDULES)]
     augmentation: Augmentation
+    ink: Ink
+    outliers: Outliers
     distillation: Distillation
     crossfit: Crossfit
     calibrate: Calibrate
@@ -83,6 +87,8 @@ class Parameters(Section):
             self.schedules[train.schedule],
             {name: self.losses[name] for name in train.loss_names},
             self.augmentation,
+            self.ink,
+            self.outliers,
             self.distillation,
         )
 

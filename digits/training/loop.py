@@ -19,6 +19,7 @@ from digits.networks.perceptron import Gradients, Perceptron
 from digits.training import compiler
 from digits.training.distributed import Evaluate, Loss, Ranks
 from digits.training.objective import Objective, Targets, in_this_process
+from digits.training.outliers import NO_CLASS
 from digits.training.prefetch import prefetched
 from digits.training.sections import TrainingValues
 from digits.training.state import Interval, TrainingState, global_generators, set_global_generators
@@ -144,13 +145,13 @@ def _epoch(
 ) -> Iterator[Interval]:
     values, batches = parameters.train, math.ceil(len(training) / parameters.batch_size)
     net, optimizer, generators = state.net, state.optimizer, state.generators
-    solver, schedule, augmentation = parameters.solver, parameters.schedule, parameters.augmentation
+    solver, schedule = parameters.solver, parameters.schedule
     meter = _Meter(objective)
     rows, shared = (ranks.rows, ranks.shared) if ranks else (slice, in_this_process)
     in_order = training.batches(parameters.batch_size, generators["shuffle"])
-    if not augmentation.changes_nothing:
+    if parameters.changes_images:
         changed = (
-            (augmentation(images, generators["augment"], rows(len(labels))), labels)
+            parameters.changed(images, labels, generators["augment"], rows(len(labels)))
             for images, labels in in_order
         )
         # On another core. Several threads of the steps have none to spare, and a GPU works ahead by itself.
@@ -246,8 +247,9 @@ class _Meter:
         mean = math.fsum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
         outputs, targets = torch.cat(self.outputs), Targets.joined(self.targets)
         hits = int((outputs.argmax(1) == targets.labels).sum())
+        answerable = max(1, int((targets.labels != NO_CLASS).sum()))
         self.losses, self.outputs, self.targets = [], [], []
-        return mean, hits / sum(sizes), self.objective.terms(outputs, targets)
+        return mean, hits / answerable, self.objective.terms(outputs, targets)
 
 
 def _validated(row: Interval, net: nn.Module, validation: Examples) -> Interval:

@@ -1,11 +1,13 @@
 """The sections of params.yaml that decide how a network is trained, and all values of one training."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
 
@@ -18,10 +20,15 @@ from digits.networks.model import Model
 from digits.training import weighted_sum
 from digits.training.augmentation import Augmentation
 from digits.training.distillation import Distillation
+from digits.training.ink import Ink
 from digits.training.loss import Loss
+from digits.training.outliers import Outliers
 from digits.training.schedule import Schedule
 from digits.training.solver import Solver
 from digits.training.weighted_sum import WeightedSum
+
+if TYPE_CHECKING:
+    import torch
 
 NO_TEACHER = "none"
 ROOMS = ("common", "networks", "training")
@@ -85,6 +92,8 @@ class TrainingValues:
     losses: Mapping[str, Loss]
     """Those that `train.loss` names, by name."""
     augmentation: Augmentation
+    ink: Ink
+    outliers: Outliers
     distillation: Distillation
 
     def __post_init__(self) -> None:
@@ -130,6 +139,8 @@ class TrainingValues:
             "schedule": one("schedules", Schedule, train.schedule, "schedule"),
             "losses": {name: one("losses", Loss, name, "loss") for name in train.loss_names},
             "augmentation": check(Augmentation, tree, Augmentation.key, path),
+            "ink": check(Ink, tree, Ink.key, path),
+            "outliers": check(Outliers, tree, Outliers.key, path),
             "distillation": check(Distillation, tree, Distillation.key, path),
         }
 
@@ -154,8 +165,26 @@ class TrainingValues:
             "losses": {name: loss.model_dump() for name, loss in self.losses.items()},
             "schedules": {chosen.schedule: self.schedule.model_dump()},
             "augmentation": self.augmentation.model_dump(),
+            **({} if self.ink.changes_nothing else {"ink": self.ink.model_dump()}),
+            **({"outliers": self.outliers.model_dump()} if self.outliers.share else {}),
             **({"distillation": self.distillation.model_dump()} if chosen.teacher != NO_TEACHER else {}),
         }
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether training sees other images than it is given."""
+        return not (self.augmentation.changes_nothing and self.ink.changes_nothing) or self.outliers.share > 0
+
+    def changed(
+        self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator, rows: slice
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """A batch as training sees it; of what is changed image by image, only `rows` are."""
+        if self.outliers.share:
+            images, labels = self.outliers(images, labels, generator)
+        for change in (self.augmentation, self.ink):
+            if not change.changes_nothing:
+                images = change(images, generator, rows)
+        return images, labels
 
     def require_validation(self, images: int) -> None:
         """Raises ParameterError where a choice by validation images is asked for, and there are none."""

@@ -41,6 +41,8 @@ def test_the_committed_values_are_those_of_the_tutorial() -> None:
     assert parameters.data.set == "mnist"
     assert parameters.normalize.validation_size == 0
     assert parameters.augmentation.changes_nothing
+    assert parameters.ink.changes_nothing
+    assert parameters.outliers.share == 0
     assert (train.keep, train.patience, train.teacher) == ("last", 0, "none")
     assert parameters.evaluate.batch_size == 1000
     assert parameters.evaluate.min_accuracy == 0.93
@@ -78,6 +80,8 @@ def test_a_choice_takes_its_own_values() -> None:
         ("models.cnn.channels", [], "models.cnn.channels is []; allowed: List should have at least 1 item"),
         ("augmentation.scale", 1.0, "augmentation.scale is 1.0; allowed: less than 1"),
         ("augmentation.shift", -1.0, "augmentation.shift is -1.0; allowed: greater than or equal to 0"),
+        ("ink.thickness", 2.0, "ink.thickness is 2.0; allowed: less than or equal to 1"),
+        ("outliers.share", 1.0, "outliers.share is 1.0; allowed: less than 1"),
         ("distillation.temperature", 0, "distillation.temperature is 0; allowed: greater than 0"),
         ("train.learning_rate", 1, "train.learning_rate is 1, but there is no such key; allowed here: batch"),
         ("trian", {}, "trian is {}, but there is no such key; allowed here: augmentation, calibrate"),

@@ -36,6 +36,10 @@ TRAININGS: dict[str, tuple[int, dict[str, object]]] = {
         COUNT,
         {**STILL, "augmentation.shift": 2.0, "augmentation.elastic": 1.0, "train.batch_size": 15},
     ),
+    "other ink and outliers": (
+        COUNT,
+        {**STILL, "augmentation.shift": 2.0, "ink.blur": 1.0, "outliers.share": 0.3},
+    ),
     "a teacher": (COUNT, {**STILL, "distillation.weight": 0.5}),
     **{solver: (COUNT, {**STILL, "train.solver": solver}) for solver in SOLVERS},
 }

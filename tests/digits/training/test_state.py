@@ -20,6 +20,7 @@ KINDS: dict[str, dict[str, object]] = {
     "step": {"train.schedule": "step", "train.solver": "adamw"},
     "bfloat16": {"train.precision": "bfloat16"},
     "augmentation": {"augmentation.shift": 2.0, "augmentation.elastic": 1.0},
+    "outliers": {"outliers.share": 0.3, "ink.thickness": 0.5},
     "cnn": {"train.model": "cnn", "train.solver": "adamw", "models.cnn.channels": [4, 6]},
     "best": {
         "train.keep": "best",
