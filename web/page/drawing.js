@@ -9,6 +9,7 @@ const ZOOM = SIZE / SIDE;
 export class Drawing extends EventTarget {
   strokes = [];
   base = null; // { image, title }: a test image below the strokes; or { sheet, title }: the ink of a picture
+  isSeparated = true; // whether it may show several digits; other classes may be made of several pieces
   isPrepared = true; // whether strokes are scaled and centred; else the whole canvas is made smaller
   isOpen = false; // whether the last stroke may still grow
   #past = [];
@@ -64,7 +65,7 @@ export class Drawing extends EventTarget {
       for (let place = 0; place < ink.length; place++) ink[place] = Math.max(ink[place], this.below(place));
     }
     if (!this.isPrepared) return [shrink(ink, SIZE)];
-    const found = image ? [ink] : parts(ink, SIZE);
+    const found = image || !this.isSeparated ? [ink] : parts(ink, SIZE);
     return found.map((part) => prepare(part, SIZE));
   }
 

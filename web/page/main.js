@@ -17,7 +17,8 @@ new Pad(find("#pad"), drawing);
 const report = json("report.json");
 const known = report.then((found) => {
   showClasses(found);
-  drawing.isPrepared = data.prepared;
+  Object.assign(drawing, { isPrepared: data.prepared, isSeparated: data.noun === "digit" });
+  find("#side-by-side").hidden = !drawing.isSeparated;
   for (const part of document.querySelectorAll(".prepared")) part.hidden = !data.prepared;
 });
 known.catch(() => {}); // `ready` tells
