@@ -3,7 +3,6 @@
 import argparse
 import functools
 import itertools
-import json
 import statistics
 import sys
 import threading
@@ -17,7 +16,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from digits.runtimes._browser import find_browser
-from digits.shift.strokes import FILE
+from digits.shift.strokes import recorded
 
 PAGE = Path("reports/page")
 VIEWS: dict[str, dict[str, Any]] = {
@@ -103,7 +102,7 @@ def measure_strokes(browser: Browser, address: str) -> list[float]:
     page.goto(address)
     wait_until_ready(page)
     times: list[float] = []
-    for drawing in json.loads(FILE.read_text())["drawings"][:10]:
+    for drawing in recorded()[:10]:
         page.evaluate(
             "import('/main.js').then(({ times, drawing }) => { drawing.clear(); times.length = 0; })"
         )
@@ -121,7 +120,7 @@ def compare_preparation(browser: Browser, address: str) -> dict[str, Any]:
     page = context.new_page()
     page.goto(address)
     wait_until_ready(page)
-    found: dict[str, Any] = page.evaluate(READ_ALL, json.loads(FILE.read_text())["drawings"])
+    found: dict[str, Any] = page.evaluate(READ_ALL, recorded())
     context.close()
     return found
 
@@ -157,7 +156,7 @@ PHOTO = Path("examples/photo/photo.jpg")
 
 def take_screenshots(browser: Browser, address: str, folder: Path) -> None:
     """Desktop and phone, light and dark, each with a digit drawn."""
-    drawings = json.loads(FILE.read_text())["drawings"]
+    drawings = recorded()
     variants = itertools.product(VIEWS.items(), SCHEMES)
     for digit, ((view, settings), scheme) in zip((3, 5, 2, 8), variants, strict=True):
         context = browser.new_context(color_scheme=scheme, **settings)
@@ -208,7 +207,7 @@ def main() -> None:
         times = sorted(measure_strokes(browser, address))
         print(f"stroke update: {statistics.median(times):.1f} ms", end=" ")
         print(f"(95 % below {times[int(0.95 * len(times))]:.1f} ms, {len(times)} updates)")
-        found, total = compare_preparation(browser, address), len(json.loads(FILE.read_text())["drawings"])
+        found, total = compare_preparation(browser, address), len(recorded())
         for name, words in (("prepared", "prepared as MNIST was"), ("shrunk", "without preparation")):
             print(f"{total} drawings, {words}: {found[name]['right'] / total:.1%} right")
         if arguments.screenshots:

@@ -5,23 +5,22 @@ grain, JPEG. docs/page.md has the result.
 """
 
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from digits.page.parts import parts
 from digits.page.photo import sheet
 from digits.page.preparation import prepare, rasterize
-from digits.shift.strokes import FILE
+from digits.shift.answers import ExportedModel
+from digits.shift.strokes import recorded
 
 MODEL, COUNT = Path("models/model.onnx"), 100
-DRAWINGS: list[dict[str, Any]] = json.loads(FILE.read_text())["drawings"]
+DRAWINGS = recorded()
 BY_HAND = [drawing for drawing in DRAWINGS if drawing["source"] == "by hand"]
 Grey = NDArray[np.uint8]
 
@@ -80,7 +79,7 @@ def _whole(values: NDArray[np.float64]) -> Grey:
 
 
 def main() -> None:
-    session = onnxruntime.InferenceSession(MODEL)
+    model = ExportedModel(MODEL)
     random = np.random.default_rng(5)
     print("| digits in a photo | photos | as many found | of these digits right |\n|---|---|---|---|")
     for written in (1, 2, 3):
@@ -94,8 +93,8 @@ def main() -> None:
             if len(digits) != written:
                 continue
             found += 1
-            (answers,) = session.run(["log_probabilities"], {"image": np.stack(digits)[:, None]})
-            right += int((answers.argmax(axis=1) == [drawing["digit"] for drawing in chosen]).sum())
+            answers = model(np.stack(digits)).classes
+            right += int((answers == [drawing["digit"] for drawing in chosen]).sum())
         print(f"| {written} | {COUNT} | {found} | {right / found / written:.1%} |")
 
 

@@ -16,9 +16,9 @@ from digits.common.files import replacing, sha256
 from digits.common.stage import run
 from digits.networks import devices, images
 from digits.networks.inference import log_probabilities
-from digits.training.inputs import identity, read_examples, read_teacher, set_aside
+from digits.training.inputs import chosen_teacher, identity, read_examples, set_aside
 from digits.training.loop import Checkpoint, Examples, train
-from digits.training.sections import NO_TEACHER, Crossfit, TrainingValues
+from digits.training.sections import Crossfit, TrainingValues
 
 TRAIN = Path("data/normalized/train.safetensors")
 VALIDATION = Path("data/normalized/validation.safetensors")
@@ -62,11 +62,8 @@ def second_network(values: TrainingValues, count: int, device: torch.device) -> 
     learnt = torch.ones(len(examples.labels), dtype=torch.bool)
     learnt[rows] = False
     others = Examples(examples.images[learnt], examples.labels[learnt])
-    name = values.train.teacher
-    origin, teacher = values.origin | {"crossfit": {"images": len(rows)}}, None
-    if name != NO_TEACHER:
-        teacher = read_teacher(TEACHERS / name, examples.mean, examples.std, device, classes)
-        origin["distillation"]["teacher_sha256"] = sha256(TEACHERS / name)
+    teacher, origin = chosen_teacher(values, TEACHERS, examples.mean, examples.std, device, classes)
+    origin["crossfit"] = {"images": len(rows)}
     code = [*values.code, Path(__file__)]
     checkpoint = Checkpoint(CHECKPOINT, lambda: identity(origin, code, sha256(TRAIN), device, 1))
     print(f"training on {device}: {len(others):,} images, {len(rows):,} set aside")

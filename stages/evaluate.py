@@ -1,8 +1,6 @@
 """Evaluate the model on the test set: metrics, calibration, per-class table, confusion matrix, mistakes."""
 
-import csv
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +12,10 @@ from digits.common.about import About
 from digits.common.files import replacing, sha256
 from digits.common.stage import run
 from digits.evaluation import pictures
-from digits.evaluation.metrics import Evaluation, check_accuracy
+from digits.evaluation.metrics import check_accuracy
 from digits.evaluation.reliability import Reliability
 from digits.evaluation.sections import Evaluate
+from digits.evaluation.tables import write_csv
 from digits.networks import devices, images, model_file
 from digits.networks.familiarity import greys
 from digits.networks.inference import log_probabilities
@@ -25,15 +24,6 @@ MODEL = Path("models/model.safetensors")
 CALIBRATION = Path("models/calibration.safetensors")
 TEST = Path("data/normalized/test.safetensors")
 REPORTS = Path("reports")
-
-
-def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {k: f"{v:.6f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows
-        )
 
 
 def write_data(model: model_file.TrainedModel, test: About, count: int) -> None:
@@ -54,15 +44,14 @@ def main(values: Evaluate) -> None:
     model.about.require_same(test.about, MODEL, TEST)
     output = log_probabilities(model.net, test.images, values.batch_size)
     calibrated = log_probabilities(calibration.apply(model).net, test.images, values.batch_size).numpy()
-    result = Evaluation(output.numpy(), test.labels.numpy())
+    result = Reliability(output.numpy(), test.labels.numpy())
     classes = test.about.classes
     write_data(model, test.about, len(result.labels))
     with replacing(REPORTS / "metrics.json") as temporary:
         temporary.write_text(json.dumps(result.metrics, indent=2) + "\n")
-    before, after = Reliability(output.numpy(), result.labels), Reliability(calibrated, result.labels)
     scaled = greys(test.images, model.mean, model.std).split(values.batch_size)
     familiar = np.concatenate([calibration.familiarity(part).numpy() for part in scaled])
-    report_calibration(before, after, familiar, calibration)
+    report_calibration(result, Reliability(calibrated, result.labels), familiar, calibration)
     write_csv(REPORTS / "classes.csv", [row | {"class": classes[row["class"]]} for row in result.classes])
     pairs = zip(result.labels.tolist(), result.predictions.tolist(), strict=True)
     write_csv(
@@ -93,15 +82,16 @@ def report_calibration(
     """Write what the probabilities, the refusals and the sets of classes are worth on the test images."""
     facts, rows = calibration.facts, np.arange(len(after.labels))
     sets = conformal.sets(after.log_probabilities, facts.set_threshold)
-    changed = before.log_probabilities.argmax(axis=1) != after.log_probabilities.argmax(axis=1)
+    was, is_now = before.figures, after.figures
+    bins_before, bins_after = before.bins, after.bins
     refused = float((familiar < facts.familiarity_threshold).mean())
     coverage, size = float(sets[rows, after.labels].mean()), float(sets.sum(axis=1).mean())
     found = {
         "temperature": facts.temperature,
         "calibration_images": facts.calibration_images,
-        "before": before.figures,
-        "after": after.figures,
-        "classes_changed": int(changed.sum()),
+        "before": was,
+        "after": is_now,
+        "classes_changed": int((before.predictions != after.predictions).sum()),
         "refused": refused,
         "sets": {
             "coverage": coverage,
@@ -111,19 +101,18 @@ def report_calibration(
     }
     with replacing(REPORTS / "calibration.json") as temporary:
         temporary.write_text(json.dumps(found, indent=2) + "\n")
-    both = zip(after.bins, before.bins, strict=True)
     write_csv(
         REPORTS / "reliability.csv",
         [
             {**mine, "confidence_before": other["confidence"], "accuracy_before": other["accuracy"]}
-            for mine, other in both
+            for mine, other in zip(bins_after, bins_before, strict=True)
         ],
     )
     with replacing(REPORTS / "reliability.png") as temporary:
-        pictures.reliability({"as trained": before.bins, "calibrated": after.bins}, temporary)
-    was, is_now = (each.figures["expected_calibration_error"] for each in (before, after))
+        pictures.reliability({"as trained": bins_before, "calibrated": bins_after}, temporary)
+    key = "expected_calibration_error"
     print(
-        f"expected calibration error {is_now:.4f}, as trained {was:.4f}; {refused:.2%} refused as "
+        f"expected calibration error {is_now[key]:.4f}, as trained {was[key]:.4f}; {refused:.2%} refused as "
         f"unlike {calibration.about.thing}; {coverage:.2%} of the sets have the right class, with {size:.2f} "
         "classes on average"
     )

@@ -13,6 +13,7 @@ import torch
 from digits.common.files import replacing
 from digits.common.stage import run
 from digits.data import raw
+from digits.data.datasets import evenly
 from digits.evaluation import pictures
 from digits.networks import devices, model_file
 from digits.onnx.robustness import measure
@@ -28,7 +29,7 @@ def main(values: Robustness) -> None:
     model, about = model_file.load(MODEL), raw.read_about(RAW)
     about.require_same(model.about, RAW, MODEL)
     test = raw.read(RAW, raw.TEST, about)
-    chosen = np.linspace(0, len(test.images) - 1, min(values.images, len(test.images))).round().astype(int)
+    chosen = evenly(len(test.images), values.images)
     images = torch.from_numpy(test.images[chosen, None].copy())
     labels = torch.from_numpy(test.labels[chosen].astype(np.int64))
     found = measure(model.classifier, images, labels, values.radii)

@@ -3,18 +3,16 @@
 A stage of robustness/dvc.yaml, not of the pipeline, which would take half as long again with it.
 """
 
-import csv
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from digits.common.files import replacing
 from digits.common.stage import run
 from digits.data import raw
+from digits.evaluation.tables import write_csv
 from digits.shift import report
 from digits.shift.answers import ExportedModel
 from digits.shift.picture import picture
-from digits.shift.report import Row
 from digits.shift.sections import MEAN, Shift
 
 MODEL = Path("models/model.onnx")
@@ -32,7 +30,7 @@ def main(values: Shift) -> None:
     with replacing(REPORTS / "shift.json") as temporary:
         # Under a name of its own: `dvc exp show` has one column for each name, of whatever file.
         temporary.write_text(json.dumps({"shift": found}, indent=2) + "\n")
-    write_csv(rows, REPORTS / "shift.csv")
+    write_csv(REPORTS / "shift.csv", [{"what": row.what, **row.figures} for row in rows])
     with replacing(REPORTS / "shift.png") as temporary:
         picture(rows, temporary)
     print(
@@ -42,17 +40,6 @@ def main(values: Shift) -> None:
     for name, accuracy in found["collections"].items():
         print(f"{name}: {accuracy:.2%}")
     report.check(found, values.min_accuracy)
-
-
-def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """One line a row; `what` is its name with the severity, for plots."""
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["what", *rows[0].figures])
-        for row in rows:
-            what = row.name if row.severity is None else f"{row.name} {row.severity}"
-            figures = row.figures.values()
-            writer.writerow([what, *(f"{v:.6f}" if isinstance(v, float) else v for v in figures)])
 
 
 if __name__ == "__main__":

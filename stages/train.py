@@ -15,9 +15,9 @@ from digits.common.files import replacing, sha256
 from digits.common.stage import run
 from digits.networks import devices, images, model_file
 from digits.training import distributed
-from digits.training.inputs import identity, read_examples, read_teacher
+from digits.training.inputs import chosen_teacher, identity, read_examples
 from digits.training.loop import Checkpoint, Examples, train
-from digits.training.sections import NO_TEACHER, TrainingValues
+from digits.training.sections import TrainingValues
 from digits.training.state import Interval
 from digits.training.streaming import Stream
 
@@ -76,10 +76,7 @@ def main(parameters: TrainingValues) -> None:
     validation = read_validation(about, device)
     parameters.require_validation(len(validation))
     kept_aside = validation if len(validation) else None
-    made_from, teacher = parameters.origin, None
-    if (name := parameters.train.teacher) != NO_TEACHER:
-        teacher = read_teacher(TEACHERS / name, mean, std, device, about.classes)
-        made_from["distillation"]["teacher_sha256"] = sha256(TEACHERS / name)
+    teacher, made_from = chosen_teacher(parameters, TEACHERS, mean, std, device, about.classes)
     classes = len(about.classes)
     this_one = partial(
         identity,

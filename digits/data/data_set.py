@@ -7,9 +7,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
+
+from pydantic import Field
 
 from digits.common import parameters_file
 from digits.common.about import About, Data
@@ -20,6 +22,9 @@ from digits.common.section import Section, check
 from digits.data import raw
 from digits.data.download import RawFile, download, fault_of
 from digits.data.sections import PUBLISHED, Download
+
+MinAccuracy = Annotated[float, Field(ge=0, le=1, description="instead of evaluate.min_accuracy")]
+"""The gate of a set."""
 
 
 @dataclass(frozen=True)

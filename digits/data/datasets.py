@@ -99,6 +99,11 @@ def normalize(images: NDArray[np.uint8], mean: float, std: float) -> NDArray[np.
     return values.reshape(-1, 1, 28, 28)
 
 
+def evenly(count: int, wanted: int) -> NDArray[np.int64]:
+    """`wanted` of the numbers below `count`, or all of them, evenly spread."""
+    return np.linspace(0, count - 1, min(wanted, count)).round().astype(np.int64)
+
+
 def split(data: Dataset, size: int, seed: int) -> tuple[Dataset, Dataset]:
     """(training, validation): `size` examples drawn with `seed` are set aside; both keep the original order.
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from digits.data import idx
-from digits.data.data_set import Packed, write
+from digits.data.data_set import MinAccuracy, Packed, write
 from digits.data.datasets import file_names
 from digits.data.download import RawFile
 
@@ -21,6 +21,8 @@ class Emnist(Packed):
     (https://www.nist.gov/itl/products-and-services/emnist-dataset) All splits come in one archive of 562 MB,
     whose hash is known, not those of its files.
     """
+
+    min_accuracy: MinAccuracy
 
     split: ClassVar[str]
     first: ClassVar[int] = 0

@@ -51,14 +51,12 @@ class Download(TopSection):
     timeout: PositiveFloat
 
 
-class WebRuntime(TopSection):
+class WebRuntime(Download):
     """Where the files of the page's runtime come from."""
 
     key = "web_runtime"
 
     mirrors: Annotated[list[Annotated[str, AfterValidator(_mirror)]], Field(min_length=1)]
-    attempts: PositiveInt
-    timeout: PositiveFloat
 
 
 def _share(value: object) -> object:

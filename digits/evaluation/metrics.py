@@ -17,9 +17,9 @@ class AccuracyError(DigitsError):
 class Evaluation:
     """Answers of a model on labelled images."""
 
-    log_probabilities: NDArray[np.float32]
+    log_probabilities: NDArray[np.floating]
     """[n, classes], natural logarithm."""
-    labels: NDArray[np.int64]
+    labels: NDArray[np.integer]
     """[n], the index of each one's class."""
 
     @property

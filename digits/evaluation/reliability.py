@@ -1,10 +1,11 @@
 """How far probabilities can be trusted: calibration errors, Brier score, reliability by bins."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from digits.evaluation.metrics import Evaluation
 
 BINS = 15
 """Of equal width, from 0 to 1, as in C. Guo et al., On Calibration of Modern Neural Networks, ICML 2017."""
@@ -13,14 +14,8 @@ FEWEST = 100
 five points of a hundred."""
 
 
-@dataclass(frozen=True)
-class Reliability:
+class Reliability(Evaluation):
     """Answers of a model on labelled images, judged by the probability that they give to their class."""
-
-    log_probabilities: NDArray[np.floating]
-    """[n, classes], natural logarithm."""
-    labels: NDArray[np.integer]
-    """[n], 0 to 9."""
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
@@ -36,7 +31,7 @@ class Reliability:
         Confidence is the probability of the most probable class; a bin includes its upper limit.
         """
         confidence = self.probabilities.max(axis=1)
-        right = self.log_probabilities.argmax(axis=1) == self.labels
+        right = self.predictions == self.labels
         place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
         return [
             {
@@ -66,7 +61,5 @@ class Reliability:
             "expected_calibration_error": sum(count * gap for count, gap in gaps) / len(self.labels),
             "maximum_calibration_error": max((gap for count, gap in gaps if count >= FEWEST), default=0.0),
             "brier_score": float(squares.mean()),
-            "negative_log_likelihood": float(
-                -self.log_probabilities[rows, self.labels].astype(np.float64).mean()
-            ),
+            "negative_log_likelihood": self.loss,
         }

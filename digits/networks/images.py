@@ -1,7 +1,9 @@
 """Files of normalized images, as the normalize stage writes them or people bring them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import safetensors
 import torch
@@ -41,12 +43,9 @@ def read(path: Path, device: torch.device | str = "cpu") -> Images:
         ImagesError: it is not whole, or a tensor is not what it must be; one line.
         MixedUpError: what it says about its images is broken.
     """
-    try:
-        with safetensors.safe_open(path, framework="pt", device=str(device)) as file:
-            about = About.of_tensors(file.metadata(), path)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except safetensors.SafetensorError as error:
-        raise ImagesError(f"{path} is no whole safetensors file ({error}); {HOW}") from None
+    with _opened(path, device) as file:
+        about = About.of_tensors(file.metadata(), path)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     for name, (kind, what) in TENSORS.items():
         found = tensors.get(name)
         if found is None or found.dtype != kind:
@@ -65,9 +64,15 @@ def read(path: Path, device: torch.device | str = "cpu") -> Images:
 
 def about(path: Path) -> About:
     """What a file says about its images, which are not read. Raises as `read`."""
+    with _opened(path) as file:
+        return About.of_tensors(file.metadata(), path)
+
+
+@contextmanager
+def _opened(path: Path, device: torch.device | str = "cpu") -> Iterator[Any]:
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return About.of_tensors(file.metadata(), path)
+        with safetensors.safe_open(path, framework="pt", device=str(device)) as file:
+            yield file
     except safetensors.SafetensorError as error:
         raise ImagesError(f"{path} is no whole safetensors file ({error}); {HOW}") from None
 

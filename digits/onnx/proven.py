@@ -8,6 +8,7 @@ import onnx
 from numpy.typing import NDArray
 
 from digits.common.errors import DigitsError
+from digits.data.datasets import evenly
 from digits.onnx import all_images, layers
 from digits.onnx.bound import bounds, gamma
 from digits.onnx.contract import OUTPUT
@@ -50,8 +51,7 @@ class Proven:
         except NotProvenError as error:
             self.fault = str(error)
         self.safe_margin = all_images.safe_margin(model.classifier)
-        count = min(len(images), max(1, int(work / layers.work(network))))
-        self.images = np.linspace(0, len(images) - 1, count).round().astype(int)
+        self.images = evenly(len(images), max(1, int(work / layers.work(network))))
         self.bounds = bounds(model.classifier, images[self.images])
         self._exact = differences(self.bounds.logits)
 

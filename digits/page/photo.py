@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from digits.page.parts import Box, pieces
-from digits.page.preparation import TIE, averages, ink_box
+from digits.page.preparation import TIE, fitted, ink_box, resized
 
 LARGEST = 640
 """Pixels on the longer side with which the ink is looked for."""
@@ -39,26 +39,15 @@ def sheet(grey: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     if ink is None:
         return None
     box = ink_box(ink)
-    side = SHEET - 2 * MARGIN
-    longer = max(box.shape)
-    height, width = (max(1, int(length * side / longer + TIE)) for length in box.shape)
+    height, width = fitted(box, SHEET - 2 * MARGIN)
     top, left = (SHEET - height) // 2, (SHEET - width) // 2
     found = np.zeros((SHEET, SHEET), np.uint8)
-    found[top : top + height, left : left + width] = _resized(box, height, width)
+    found[top : top + height, left : left + width] = resized(box, height, width)
     return found
 
 
 def _smaller(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    longer = max(grey.shape)
-    if longer <= LARGEST:
-        return grey
-    height, width = (max(1, int(length * LARGEST / longer + TIE)) for length in grey.shape)
-    return _resized(grey, height, width)
-
-
-def _resized(grey: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    scaled = averages(grey.shape[0], height) @ grey @ averages(grey.shape[1], width).T
-    return np.floor(scaled + TIE).astype(np.uint8)
+    return grey if max(grey.shape) <= LARGEST else resized(grey, *fitted(grey, LARGEST))
 
 
 def _ink(grey: NDArray[np.uint8]) -> NDArray[np.uint8] | None:

@@ -48,9 +48,8 @@ def prepare(drawing: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     box = ink_box(drawing)
     if not box.size:
         return None
-    longer = max(box.shape)
-    height, width = (max(1, int(length * BOX / longer + TIE)) for length in box.shape)
-    scaled = averages(box.shape[0], height) @ box @ averages(box.shape[1], width).T
+    height, width = fitted(box, BOX)
+    scaled = _resized(box, height, width)
     total = scaled.sum()
     row = _first(scaled.sum(axis=1) @ np.arange(height) / total, height)
     column = _first(scaled.sum(axis=0) @ np.arange(width) / total, width)
@@ -61,8 +60,19 @@ def prepare(drawing: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 
 def shrink(drawing: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """An image [28, 28] of the whole drawing as it lies, without preparation: averages of its areas."""
-    down, across = (averages(length, SIDE) for length in drawing.shape)
-    return np.floor(down @ drawing @ across.T + TIE).astype(np.uint8)
+    return resized(drawing, SIDE, SIDE)
+
+
+def fitted(drawing: NDArray[np.uint8], side: int) -> tuple[int, int]:
+    """Height and width of a drawing whose longer side is made so many pixels long, its proportions kept."""
+    longer = max(drawing.shape)
+    height, width = (max(1, int(length * side / longer + TIE)) for length in drawing.shape)
+    return height, width
+
+
+def resized(drawing: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Averages of the drawing's areas, [height, width]."""
+    return np.floor(_resized(drawing, height, width) + TIE).astype(np.uint8)
 
 
 def ink_box(drawing: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -78,7 +88,14 @@ def _pixels(a: float, b: float, reach: float, size: int) -> tuple[int, int]:
     return max(0, int(np.floor(min(a, b) - reach))), min(size, int(np.ceil(max(a, b) + reach)))
 
 
-def averages(source: int, target: int) -> NDArray[np.float64]:
+def _resized(drawing: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float64]:
+    scaled: NDArray[np.float64] = (
+        _averages(drawing.shape[0], height) @ drawing @ _averages(drawing.shape[1], width).T
+    )
+    return scaled
+
+
+def _averages(source: int, target: int) -> NDArray[np.float64]:
     """[target, source]: each row averages the part of the source that its pixel covers."""
     ratio = source / target
     starts = (np.arange(target) * ratio)[:, None]

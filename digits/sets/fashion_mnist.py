@@ -1,10 +1,8 @@
 """Fashion-MNIST, as it was published."""
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
-
-from digits.data.data_set import Published
+from digits.data.data_set import MinAccuracy, Published
 from digits.data.download import RawFile
 
 
@@ -14,7 +12,7 @@ class FashionMnist(Published):
     The hashes are those of the files in Debian's package `dataset-fashion-mnist`, unpacked.
     """
 
-    min_accuracy: Annotated[float, Field(ge=0, le=1, description="instead of evaluate.min_accuracy")]
+    min_accuracy: MinAccuracy
 
     title = "Fashion-MNIST"
     thing = "a piece of clothing"

@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeInt
 
 from digits.common.about import About
 from digits.data import folders, idx
-from digits.data.data_set import DataSet, Wanted, write
+from digits.data.data_set import DataSet, MinAccuracy, Wanted, write
 from digits.data.datasets import Dataset, file_names, split
 from digits.data.raw import TEST, TRAIN
 from digits.page import preparation
@@ -23,7 +23,7 @@ class Folder(DataSet):
     ink: Annotated[Literal["dark", "light"], Field(description="on paper that is light, or dark")]
     test_share: Annotated[float, Field(gt=0, lt=1)]
     seed: NonNegativeInt
-    min_accuracy: Annotated[float, Field(ge=0, le=1, description="instead of evaluate.min_accuracy")]
+    min_accuracy: MinAccuracy
     coverage: Annotated[float, Field(ge=0.5, lt=1, description="instead of calibrate.coverage")]
 
     title = "own images"

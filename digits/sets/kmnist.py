@@ -1,10 +1,8 @@
 """Kuzushiji-MNIST, as it was published."""
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
-
-from digits.data.data_set import Packed
+from digits.data.data_set import MinAccuracy, Packed
 from digits.data.download import RawFile
 
 
@@ -14,7 +12,7 @@ class Kmnist(Packed):
     (http://codh.rois.ac.jp/kmnist/) The hashes are those of the packed files, as they are handed out.
     """
 
-    min_accuracy: Annotated[float, Field(ge=0, le=1, description="instead of evaluate.min_accuracy")]
+    min_accuracy: MinAccuracy
 
     title = "Kuzushiji-MNIST"
     thing = "a character"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from digits.common.about import DIGITS, About
 from digits.common.errors import DigitsError
-from digits.data.datasets import Dataset
+from digits.data.datasets import Dataset, evenly
 from digits.shift import sources
 from digits.shift.answers import Answers
 from digits.shift.changes import CHANGES, SEVERITIES, changed
@@ -47,6 +47,11 @@ class Row(NamedTuple):
     """At most nine of the images, [s, 28, 28], evenly spread."""
 
     @property
+    def what(self) -> str:
+        """Its name with the severity, for plots."""
+        return self.name if self.severity is None else f"{self.name} {self.severity}"
+
+    @property
     def figures(self) -> dict[str, object]:
         """All but the samples."""
         return {key: value for key, value in self._asdict().items() if key != "samples"}
@@ -77,11 +82,6 @@ def measure(ask: Ask, test: Dataset, about: About, values: Shift) -> Iterator[Ro
 def of_digits(about: About) -> bool:
     """Whether the classes are the ten digits in their order."""
     return about.classes == DIGITS
-
-
-def evenly(count: int, wanted: int) -> NDArray[np.int64]:
-    """`wanted` of the numbers below `count`, or all of them, evenly spread."""
-    return np.linspace(0, count - 1, min(wanted, count)).round().astype(np.int64)
 
 
 def _row(

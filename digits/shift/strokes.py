@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +55,15 @@ FORMS: dict[str, tuple[int, Sequence[Drawing]]] = {
 """By hand, corner by corner: their digit, and how several people write it."""
 
 
+def recorded() -> list[dict[str, Any]]:
+    """The drawings of drawings.json: each one's `digit`, `source`, and `strokes` on the page's canvas."""
+    found: list[dict[str, Any]] = json.loads(FILE.read_text(encoding="utf-8"))["drawings"]
+    return found
+
+
 def drawings() -> tuple[list[NDArray[np.uint8]], list[int]]:
     """The drawings of drawings.json on the page's canvas [280, 280] each, and their digits."""
-    found = json.loads(FILE.read_text(encoding="utf-8"))["drawings"]
+    found = recorded()
     return [rasterize(each["strokes"], SIZE, PEN) for each in found], [each["digit"] for each in found]
 
 

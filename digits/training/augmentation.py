@@ -64,11 +64,16 @@ class Augmentation(TopSection):
             grid += bend.permute(0, 2, 3, 1) * (2 * self.elastic / width)
         # What comes from beyond the border is paper, as the border itself.
         changed = functional.grid_sample(images[rows], grid, padding_mode="border", align_corners=False)
-        if len(changed) == count:
-            return changed
-        whole = images.clone()
-        whole[rows] = changed
-        return whole
+        return with_rows(images, rows, changed)
+
+
+def with_rows(images: torch.Tensor, rows: slice, changed: torch.Tensor) -> torch.Tensor:
+    """Images of which these rows are changed; the others stay as they are."""
+    if len(changed) == len(images):
+        return changed
+    whole = images.clone()
+    whole[rows] = changed
+    return whole
 
 
 @cache

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, NonNegativeFloat
 
 from digits.common.section import TopSection
+from digits.training.augmentation import with_rows
 
 if TYPE_CHECKING:
     import torch
@@ -52,9 +53,7 @@ class Ink(TopSection):
         if self.contrast:
             paper = changed.amin((2, 3), keepdim=True)
             changed = paper + (changed - paper) * (1 - self.contrast * contrast)
-        whole = images.clone()
-        whole[rows] = changed
-        return whole
+        return with_rows(images, rows, changed)
 
 
 def _thickened(images: torch.Tensor, way: torch.Tensor) -> torch.Tensor:

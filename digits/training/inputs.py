@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from digits.common.errors import DigitsError
-from digits.common.files import code_sha256
+from digits.common.files import code_sha256, sha256
 from digits.networks import images, model_file
 from digits.networks.images import Images
+from digits.training.sections import NO_TEACHER, TrainingValues
 from digits.training.streaming import require_room
 
 LARGEST_PART = 6
@@ -54,6 +55,27 @@ def read_teacher(
             f"are {len(classes)}: {', '.join(classes)}; train the teacher on these"
         )
     return teacher.net.to(device)
+
+
+def chosen_teacher(
+    values: TrainingValues,
+    folder: Path,
+    mean: float,
+    std: float,
+    device: torch.device,
+    classes: Sequence[str],
+) -> tuple[torch.nn.Module | None, dict[str, Any]]:
+    """The teacher that `train.teacher` names in this folder, and the training's origin with its hash.
+
+    Raises:
+        DigitsError: as `read_teacher`.
+    """
+    name, origin = values.train.teacher, values.origin
+    if name == NO_TEACHER:
+        return None, origin
+    teacher = read_teacher(folder / name, mean, std, device, classes)
+    origin["distillation"]["teacher_sha256"] = sha256(folder / name)
+    return teacher, origin
 
 
 def identity(

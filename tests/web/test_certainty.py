@@ -7,13 +7,13 @@ import torch
 from playwright.sync_api import Page, expect
 
 from benchmarks import page as bench
+from benchmarks.photos import BY_HAND
 from digits.data.datasets import read_raw
 from digits.networks import model_file
 from digits.onnx.robustness import certified
 from tests.patience import PATIENCE
 from tests.project import Project
 from tests.web.conftest import OpenPage
-from tests.web.test_page import BY_HAND
 
 OPEN = """async ([image, title]) => {
   const { open } = await import("/main.js");

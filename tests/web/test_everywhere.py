@@ -1,7 +1,6 @@
 """The page on a phone, in the dark, without a network, read aloud, and when something fails."""
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,10 @@ import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
 from benchmarks import page as bench
-from digits.shift.strokes import FILE
+from digits.shift.strokes import recorded
 from tests.web.conftest import OpenPage
 
-DRAWINGS = json.loads(FILE.read_text())["drawings"]
+DRAWINGS = recorded()
 
 
 def touch(session: CDPSession, page: Page, stroke: list[int]) -> None:

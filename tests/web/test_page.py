@@ -9,13 +9,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from benchmarks import page as bench
+from benchmarks.photos import BY_HAND, DRAWINGS
 from digits.page import preparation
-from digits.shift.strokes import FILE
 from tests.project import Project
 from tests.web.conftest import OpenPage
-
-DRAWINGS = json.loads(FILE.read_text())["drawings"]
-BY_HAND = [drawing for drawing in DRAWINGS if drawing["source"] == "by hand"]
 
 
 def answered(page: Page) -> str:

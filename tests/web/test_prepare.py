@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from digits.data.datasets import read_raw
 from digits.page.preparation import prepare, rasterize, shrink
-from digits.shift.strokes import FILE, PEN, SIZE
+from digits.shift.strokes import PEN, SIZE, recorded
 
 HERE = Path(__file__).parent
-DRAWINGS = [drawing["strokes"] for drawing in json.loads(FILE.read_text())["drawings"]]
+DRAWINGS = [drawing["strokes"] for drawing in recorded()]
 
 
 def in_node(program: str, request: Any) -> NDArray[np.uint8]:

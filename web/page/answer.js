@@ -13,7 +13,8 @@ export function showClasses(found) {
   promises = Object.fromEntries(
     ["familiarity_threshold", "set_threshold", "coverage"].map((key) => [key, Number(found.model[key])]),
   );
-  data = { ...found.data, noun: found.data.thing === "a digit" ? "digit" : "class" };
+  const areDigits = found.data.thing === "a digit";
+  data = { ...found.data, noun: areDigits ? "digit" : "class" };
   bars = data.classes.map((name) => {
     const row = find("#bar").content.firstElementChild.cloneNode(true);
     row.querySelector("b").textContent = name;
@@ -21,7 +22,7 @@ export function showClasses(found) {
     return row;
   });
   find("#draw").classList.toggle("named", data.classes.some((name) => name.length > 1));
-  if (data.thing !== "a digit") {
+  if (!areDigits) {
     const title = `${data.title}: draw, and read the report of the run`;
     [document.title, find("h1").textContent] = [title, data.title];
     find("#lead").textContent = find("#lead").textContent.replace("a digit", data.thing);

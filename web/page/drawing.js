@@ -8,7 +8,7 @@ const ZOOM = SIZE / SIDE;
 
 export class Drawing extends EventTarget {
   strokes = [];
-  base = null; // { image, title }: a test image below the strokes; or { sheet, title }: the ink of a picture
+  base = null; // below the strokes, { sheet, title }: the ink of a picture; of a test image its `image`, too
   isSeparated = true; // whether it may show several digits; other classes may be made of several pieces
   isPrepared = true; // whether strokes are scaled and centred; else the whole canvas is made smaller
   isOpen = false; // whether the last stroke may still grow
@@ -47,11 +47,11 @@ export class Drawing extends EventTarget {
     this.show([], null);
   }
 
-  /** Put strokes or a picture in the place of what is there; undo brings that back. */
+  /** Put strokes and { image, title } or { sheet, title } in the place of what is there; undo brings that back. */
   show(strokes, base) {
     this.#keep();
     this.strokes = strokes;
-    this.base = base;
+    this.base = base && { sheet: base.sheet ?? enlarged(base.image), ...base };
     this.#changed();
   }
 
@@ -61,18 +61,10 @@ export class Drawing extends EventTarget {
     if (image && !this.strokes.length) return [image]; // a test image stays as it is
     if (this.isBlank) return [];
     const ink = rasterize(this.strokes, SIZE, PEN);
-    if (this.base) {
-      for (let place = 0; place < ink.length; place++) ink[place] = Math.max(ink[place], this.below(place));
-    }
+    this.base?.sheet.forEach((grey, place) => (ink[place] = Math.max(ink[place], grey)));
     if (!this.isPrepared) return [shrink(ink, SIZE)];
     const found = image || !this.isSeparated ? [ink] : parts(ink, SIZE);
     return found.map((part) => prepare(part, SIZE));
-  }
-
-  /** The grey value of the picture below the strokes, at a place of the canvas. */
-  below(place) {
-    const { image, sheet } = this.base;
-    return sheet ? sheet[place] : image[Math.floor(place / SIZE / ZOOM) * SIDE + Math.floor((place % SIZE) / ZOOM)];
   }
 
   #keep() {
@@ -83,4 +75,12 @@ export class Drawing extends EventTarget {
     this.isOpen = isOpen;
     this.dispatchEvent(new Event("change"));
   }
+}
+
+/** An image of 28 × 28 as large as the canvas. */
+function enlarged(image) {
+  return Uint8Array.from({ length: SIZE * SIZE }, (_, place) => {
+    const [row, column] = [Math.floor(place / SIZE), place % SIZE];
+    return image[Math.floor(row / ZOOM) * SIDE + Math.floor(column / ZOOM)];
+  });
 }

@@ -47,7 +47,7 @@ export class Pad {
 
   #paintBase(context) {
     const pixels = new ImageData(SIZE, SIZE);
-    for (let place = 0; place < SIZE * SIZE; place++) pixels.data[4 * place + 3] = this.#drawing.below(place);
+    this.#drawing.base.sheet.forEach((grey, place) => (pixels.data[4 * place + 3] = grey));
     const picture = new OffscreenCanvas(SIZE, SIZE);
     picture.getContext("2d").putImageData(pixels, 0, 0);
     context.drawImage(picture, 0, 0);

@@ -7,7 +7,9 @@ const GAP = 0.2;
 /** Drawings of a part each, from grey values row by row, in the order of reading; none where there is no ink. */
 export function parts(drawing, width) {
   const { labels, boxes } = pieces(drawing, width);
-  return readingOrder(joined(boxes)).map((box) => only(drawing, labels, new Set(box.pieces)));
+  const found = readingOrder(joined(boxes));
+  if (found.length === 1) return [drawing]; // as most drawings are, with every movement of the pen
+  return found.map((box) => only(drawing, labels, new Set(box.pieces)));
 }
 
 /** The drawing without the pieces that are not among these. */
@@ -29,7 +31,10 @@ export function pieces(drawing, width) {
     while (stack.length) {
       const place = stack.pop();
       const [row, column] = [Math.floor(place / width), place % width];
-      stretch(box, { top: row, bottom: row + 1, left: column, right: column + 1 });
+      box.top = Math.min(box.top, row);
+      box.bottom = Math.max(box.bottom, row + 1);
+      box.left = Math.min(box.left, column);
+      box.right = Math.max(box.right, column + 1);
       for (let y = Math.max(0, row - 1); y <= Math.min(height - 1, row + 1); y++) {
         for (let x = Math.max(0, column - 1); x <= Math.min(width - 1, column + 1); x++) {
           const next = y * width + x;
@@ -43,16 +48,12 @@ export function pieces(drawing, width) {
   return { labels, boxes };
 }
 
-function stretch(box, other) {
+function join(box, other) {
+  box.pieces.push(...other.pieces);
   box.top = Math.min(box.top, other.top);
   box.bottom = Math.max(box.bottom, other.bottom);
   box.left = Math.min(box.left, other.left);
   box.right = Math.max(box.right, other.right);
-}
-
-function join(box, other) {
-  box.pieces.push(...other.pieces);
-  stretch(box, other);
 }
 
 const heightOf = (box) => box.bottom - box.top;

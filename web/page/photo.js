@@ -1,6 +1,6 @@
 // From a photo or a picture to a drawing: what digits/page/photo.py does in Python, in the same steps.
 import { only, pieces } from "./parts.js";
-import { TIE, resize } from "./prepare.js";
+import { fitted, floor, inkBox, resized, wholeOf } from "./prepare.js";
 
 const LARGEST = 640;
 const SHEET = 280;
@@ -11,30 +11,14 @@ const DIMMEST = 96;
 const SPECK = 0.15;
 const SMALLEST = 30;
 
-const floor = (values) => Uint8Array.from(values, (value) => Math.floor(value + TIE));
-const lengths = (side, ...all) => {
-  const longer = Math.max(...all);
-  return all.map((length) => Math.max(1, Math.floor((length * side) / longer + TIE)));
-};
-
 /** A drawing of 280 × 280 from grey values row by row, 0 black to 255 white; null where nothing stands out. */
 export function sheet(grey, width) {
   [grey, width] = smaller(grey, width);
   const ink = inkOf(grey, width);
   if (!ink) return null;
-  const box = { top: Infinity, left: Infinity, bottom: 0, right: 0 };
-  for (let place = 0; place < ink.length; place++) {
-    if (!ink[place]) continue;
-    const [row, column] = [Math.floor(place / width), place % width];
-    box.top = Math.min(box.top, row);
-    box.bottom = Math.max(box.bottom, row + 1);
-    box.left = Math.min(box.left, column);
-    box.right = Math.max(box.right, column + 1);
-  }
-  box.height = box.bottom - box.top;
-  box.width = box.right - box.left;
-  const [high, wide] = lengths(SHEET - 2 * MARGIN, box.height, box.width);
-  const scaled = floor(resize(ink, width, box, high, wide));
+  const box = inkBox(ink, width);
+  const [high, wide] = fitted(box, SHEET - 2 * MARGIN);
+  const scaled = resized(ink, width, box, high, wide);
   const [top, left] = [Math.floor((SHEET - high) / 2), Math.floor((SHEET - wide) / 2)];
   const found = new Uint8Array(SHEET * SHEET);
   for (let row = 0; row < high; row++) {
@@ -44,10 +28,10 @@ export function sheet(grey, width) {
 }
 
 function smaller(grey, width) {
-  const height = grey.length / width;
-  if (Math.max(height, width) <= LARGEST) return [grey, width];
-  const [high, wide] = lengths(LARGEST, height, width);
-  return [floor(resize(grey, width, { top: 0, left: 0, height, width }, high, wide)), wide];
+  const whole = wholeOf(grey, width);
+  if (Math.max(whole.height, width) <= LARGEST) return [grey, width];
+  const [high, wide] = fitted(whole, LARGEST);
+  return [resized(grey, width, whole, high, wide), wide];
 }
 
 /** Grey values of the ink alone: half at its edge, all some way inside. */
@@ -68,9 +52,7 @@ function darkness(grey, width) {
   const window = Math.max(3, Math.floor(Math.max(width, grey.length / width) / WINDOW)) | 1;
   if (isLightOnDark(grey, width, 2 * window + 1)) grey = grey.map((value) => 255 - value);
   const closed = closedBy(grey, width, window);
-  const found = Uint8Array.from(grey, (value, place) =>
-    Math.floor(255 * (1 - value / Math.max(DIMMEST, closed[place])) + TIE),
-  );
+  const found = floor(Float64Array.from(grey, (value, place) => 255 * (1 - value / Math.max(DIMMEST, closed[place]))));
   const grain = quantile(countsOf(found), 0.5);
   return found.map((value) => Math.max(0, value - grain));
 }

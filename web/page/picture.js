@@ -52,8 +52,8 @@ export async function greyValues(file) {
   const grey = new Uint8Array(width * height);
   for (let place = 0; place < grey.length; place++) {
     // The brightness of ITU-R BT.601, rounded as Pillow does.
-    const [red, green, blue] = data.subarray(4 * place, 4 * place + 3);
-    grey[place] = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
+    const at = 4 * place;
+    grey[place] = (data[at] * 19595 + data[at + 1] * 38470 + data[at + 2] * 7471 + 0x8000) >> 16;
   }
   return { grey, width };
 }

@@ -3,7 +3,7 @@
 export const SIDE = 28;
 const BOX = 20;
 // Added before rounding down, so that halves go up even where the last bits of a sum say otherwise.
-export const TIE = 0.5 + 1e-6;
+const TIE = 0.5 + 1e-6;
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
@@ -43,11 +43,8 @@ export function rasterize(strokes, size, width) {
 export function prepare(drawing, width) {
   const box = inkBox(drawing, width);
   if (!box) return null;
-  const longer = Math.max(box.height, box.width);
-  const [high, wide] = [box.height, box.width].map((length) =>
-    Math.max(1, Math.floor((length * BOX) / longer + TIE)),
-  );
-  const scaled = resize(drawing, width, box, high, wide);
+  const [high, wide] = fitted(box, BOX);
+  const scaled = averaged(drawing, width, box, high, wide);
   let [total, rowSum, columnSum] = [0, 0, 0];
   for (let row = 0; row < high; row++) {
     for (let column = 0; column < wide; column++) {
@@ -69,11 +66,30 @@ export function prepare(drawing, width) {
 
 /** An image of 28 × 28 of the whole drawing as it lies, without preparation: to compare with. */
 export function shrink(drawing, width) {
-  const whole = { top: 0, left: 0, height: drawing.length / width, width };
-  return Uint8Array.from(resize(drawing, width, whole, SIDE, SIDE), (value) => Math.floor(value + TIE));
+  return resized(drawing, width, wholeOf(drawing, width), SIDE, SIDE);
 }
 
-function inkBox(drawing, width) {
+/** The box of a whole drawing. */
+export function wholeOf(drawing, width) {
+  return { top: 0, left: 0, height: drawing.length / width, width };
+}
+
+/** Height and width of a box whose longer side is made so many pixels long, its proportions kept. */
+export function fitted({ height, width }, side) {
+  const longer = Math.max(height, width);
+  return [height, width].map((length) => Math.max(1, Math.floor((length * side) / longer + TIE)));
+}
+
+/** Averages of areas of a box of the drawing, high × wide grey values. */
+export function resized(drawing, width, box, high, wide) {
+  return floor(averaged(drawing, width, box, high, wide));
+}
+
+/** Whole grey values; halves go up. */
+export const floor = (values) => Uint8Array.from(values, (value) => Math.floor(value + TIE));
+
+/** The box that the ink of a drawing reaches; null where there is none. */
+export function inkBox(drawing, width) {
   let [top, bottom, left, right] = [Infinity, -1, Infinity, -1];
   for (let place = 0; place < drawing.length; place++) {
     if (!drawing[place]) continue;
@@ -86,8 +102,8 @@ function inkBox(drawing, width) {
   return bottom < 0 ? null : { top, left, height: bottom - top + 1, width: right - left + 1 };
 }
 
-/** Averages of areas of a box of the drawing, high × wide. */
-export function resize(drawing, width, box, high, wide) {
+/** The same before they are made whole. */
+function averaged(drawing, width, box, high, wide) {
   const rows = new Float64Array(high * box.width);
   averages(box.height, high, (target, source, share) => {
     const start = (box.top + source) * width + box.left;

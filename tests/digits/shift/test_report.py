@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from digits.common.about import DIGITS, About
 from digits.common.parameters_file import ParameterError
-from digits.data.datasets import Dataset
+from digits.data.datasets import Dataset, evenly
 from digits.shift import report
 from digits.shift.answers import Answers
 from digits.shift.changes import CHANGES
 from digits.shift.picture import picture, words
-from digits.shift.report import Row, ShiftError, check, evenly, measure, summary
+from digits.shift.report import Row, ShiftError, check, measure, summary
 from digits.shift.sections import COLLECTIONS, Shift
 
 VALUES = Shift(images=6, seed=1, min_accuracy={})
