@@ -197,6 +197,8 @@ clean: ## Remove what the pipeline and the tools made; data/raw, DVC's cache and
 
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --quiet
 CUDA_PACKAGES := cuda-bindings cuda-toolkit nvidia-cudnn-cu13 nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvshmem-cu13 triton
+# Where jsonschema finds this grammar of web addresses, every process with Prefect builds it: more than a second.
+SLOW := lark rfc3987-syntax
 names = $$(sed -nE 's/^([a-z0-9._-]+).*==.*/--no-emit-package \1/p' $(1))
 lock: setup ## Resolve pyproject.toml into the lock files (ARGS=--upgrade: newer versions)
 	$(COMPILE) $(ARGS) -o requirements.lock
@@ -204,7 +206,7 @@ lock: setup ## Resolve pyproject.toml into the lock files (ARGS=--upgrade: newer
 	$(COMPILE) $(ARGS) --extra openvino --extra opencv --constraints requirements.lock \
 		$(call names,requirements.lock) -o requirements-runtimes.lock
 	$(COMPILE) $(ARGS) --extra release --constraints requirements.lock --constraints requirements-dev.lock --no-emit-package pip \
-		$(call names,requirements.lock) $(call names,requirements-dev.lock) -o requirements-release.lock
+		$(SLOW:%=--no-emit-package %) $(call names,requirements.lock) $(call names,requirements-dev.lock) -o requirements-release.lock
 	$(COMPILE) --constraints requirements.lock \
 		--excludes <(printf '%s\n' $(CUDA_PACKAGES) onnxruntime-gpu) \
 		--overrides <(grep -o '^onnxruntime==[^ ]*' requirements.lock) \

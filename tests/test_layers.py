@@ -87,3 +87,6 @@ def test_what_plans_the_work_loads_no_torch_and_no_stage(module: str) -> None:
         [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
     )
     assert not {"torch", "onnx", "onnxruntime", "stages"} & set(loaded.stdout.split())
+    assert "rfc3987_syntax" not in loaded.stdout.split(), (
+        "a grammar that takes a second; see SLOW in Makefile"
+    )
