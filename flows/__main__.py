@@ -15,6 +15,7 @@ if __name__ == "__main__" and not {"-h", "--help"} & set(sys.argv) and not serve
 # ruff: noqa: E402
 import argparse
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from digits.common.parameters_file import ParameterError
@@ -71,11 +72,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         workspace = workspace_of(Path.cwd(), containers(*limits))
         workspace.mend(print)
         overrides = with_recipe(workspace.folder, arguments["recipe"], arguments["overrides"])
-        check(workspace, arguments["stages"], overrides, arguments["time_limit"])
+        stages = check(workspace, arguments["stages"], overrides, arguments["time_limit"])
+        idle = not (arguments["force"] or overrides) and workspace.project.up_to_date(stages)
     except (RequestError, ProjectError, ParameterError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    with workspace.load_ahead():
+    with nullcontext() if idle else workspace.load_ahead():
         state = run(lambda: pipeline(**arguments, return_state=True), EMBEDDED)
     if isinstance(state, int):
         return state

@@ -26,6 +26,7 @@ from prefect_dvc.project import ProjectError, Stage
 from prefect_dvc.runs import run_stages
 from prefect_dvc.schedule import OnFailure
 from prefect_dvc.tasks import How, dvc_task
+from prefect_dvc.transcript import Outcome
 from prefect_dvc.workspace import Workspace
 
 
@@ -127,10 +128,12 @@ def _run_all(
     results, messages = run_stages(workspace, stages, how, jobs=jobs, on_failure=on_failure)
     if messages:
         return Failed(message="\n".join([*messages, *skipped(results)]))
-    if stale := workspace.project.stale(names):
+    ran = [result for result in results if result.outcome is not Outcome.UP_TO_DATE]
+    if ran and (stale := workspace.project.stale(names)):
         return Failed(message=f"error: changed while the pipeline ran: {', '.join(stale)}; run it again")
     if model:
-        state: Any = release(workspace, model, return_state=True)
+        # Where nothing ran, it has nothing to tell that a task would be worth.
+        state: Any = release(workspace, model, return_state=True) if ran else release.fn(workspace, model)
         if not state.is_completed():
             return Failed(message=state.message)
         published: Release = state.result()

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,9 +84,14 @@ def _run(limits: list[tuple[str, float]], pools: list[tuple[str, str]], **option
         embedded = EmbeddedServer()  # starts while the rest is loaded
         os.environ |= embedded.settings
     from prefect_dvc.flow import repro
+    from prefect_dvc.project import ProjectError
     from prefect_dvc.workspace import Workspace
 
-    with Workspace(Path.cwd()).load_ahead():
+    workspace, idle = Workspace(Path.cwd()), False
+    with suppress(ProjectError):  # the flow says what is wrong
+        chosen = {name: options[name] for name in ("targets", "all_pipelines", "single_item")}
+        idle = not options["force"] and workspace.project.up_to_date(workspace.project.stages(**chosen))
+    with nullcontext() if idle else workspace.load_ahead():
         state = run(
             lambda: repro(**options, limits=dict(limits), pools=dict(pools), return_state=True), embedded
         )

@@ -123,6 +123,16 @@ class Project:
         status: dict[str, list[Any]] = self.ask(lambda repo: repo.status(targets))
         return {name: status[name] for name in stages if name in status}
 
+    def up_to_date(self, stages: Sequence[Stage]) -> bool:
+        """Whether none of them would run or be fetched.
+
+        Raises:
+            ProjectError: as `stale`.
+        """
+        return not any(stage.is_source or stage.always_changed for stage in stages) and not self.stale(
+            [stage.name for stage in stages]
+        )
+
     def remote(self) -> str | None:
         """The name of the default remote, if the user has configured one."""
         name: str | None = self.ask(lambda repo: repo.config["core"].get("remote"))

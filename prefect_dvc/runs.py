@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from queue import SimpleQueue
 from typing import Any
 
+from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 
 from prefect_dvc.options import StageOptions, read_options
@@ -26,6 +27,8 @@ def run_stages(
 ) -> tuple[list[StageResult], list[str]]:
     """Bring stages up to date, each as a task of the current flow run, once those before it are done.
 
+    Where all are up to date already, there are no tasks: the run itself says so.
+
     Args:
         workspace: locked by the caller.
         jobs: how many may work at once; if not given, as many as this process may use cores.
@@ -41,6 +44,9 @@ def run_stages(
     """
     jobs = jobs or len(os.sched_getaffinity(0))
     options = read_options(stages)
+    if stages and not how.force and workspace.project.up_to_date(stages):
+        get_run_logger().info("nothing to run: all is up to date")
+        return [StageResult(stage.name, Outcome.UP_TO_DATE, 0.0) for stage in stages], []
     schedule = Schedule(stages, options, {**(limits or {}), "jobs": jobs}, on_failure)
     run = _one_by_one if jobs == 1 else _side_by_side
     results: list[StageResult] = []

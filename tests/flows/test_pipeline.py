@@ -57,19 +57,24 @@ def run(**parameters: Any) -> Any:
     return pipeline(**parameters, return_state=True)
 
 
-def task_states(flow_state: Any) -> dict[str, tuple[str | None, str]]:
-    """What the server says: the name and type of each task's state, in the order of their start."""
+def task_runs(flow_state: Any) -> list[Any]:
+    """Those that the server knows of, which learns of them through events, a moment later."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
     chosen = FlowRunFilter(id=FlowRunFilterId(any_=[flow_state.state_details.flow_run_id]))
     with get_client(sync_client=True) as client:
-        # The server learns of tasks through events, a moment later.
-        def ended() -> list[Any]:
-            runs = client.read_task_runs(flow_run_filter=chosen)
-            return runs if all(run.state and run.state.is_final() for run in runs) else []
+        return client.read_task_runs(flow_run_filter=chosen)
 
-        runs = until(ended, "the server does not know how the tasks ended")
+
+def task_states(flow_state: Any) -> dict[str, tuple[str | None, str]]:
+    """What the server says: the name and type of each task's state, in the order of their start."""
+
+    def ended() -> list[Any]:
+        runs = task_runs(flow_state)
+        return runs if all(run.state and run.state.is_final() for run in runs) else []
+
+    runs = until(ended, "the server does not know how the tasks ended")
     runs.sort(key=lambda run: str(run.start_time))
     return {run.name: (run.state.name, run.state.type.value) for run in runs if run.state}
 
@@ -94,9 +99,11 @@ def test_every_stage_is_a_task_and_a_second_run_finds_all_up_to_date(workspace: 
     assert [str(result.outcome) for result in first.result()] == ["ran"] * 3
     assert task_states(first) == dict.fromkeys(STAGES, ("Ran", "COMPLETED"))
     second = run()
-    assert task_states(second) == dict.fromkeys(STAGES, ("Up to date", "COMPLETED"))
+    assert [str(result.outcome) for result in second.result()] == ["up to date"] * 3
+    assert second.message == ", ".join(f"{name} up to date" for name in STAGES)
     forced = run(stages=["verify"], force=True)
     assert task_states(forced) == {"verify": ("Ran", "COMPLETED")}
+    assert task_runs(second) == [], "there was nothing that a task could tell"
 
 
 @pytest.mark.usefixtures("prefect_server")
