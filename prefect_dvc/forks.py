@@ -3,8 +3,8 @@
 Many stages load a library for longer than they work. So each command runs in a fork of this process, and a
 stage `python -m MODULE` in another; while one works, this process loads the libraries that the next needs.
 Only libraries are loaded ahead: the project's own modules are read when the stage runs, as DVC hashes them.
-After each command comes END with its exit code. Arguments: settings as JSON, then, optionally, a single
-command. The settings are `shell.SETTINGS` without `forks`, and `ahead`, the lists of modules to load.
+After each command comes END with its exit code. With an argument, it is a single command. The settings are in
+the environment (`shell.LANE`): DVC tells others the command line of whoever holds what they need.
 """
 
 import gc
@@ -43,12 +43,12 @@ at_work: list[int] = []
 interrupted: list[bool] = []
 
 
-def serve(settings: str) -> None:
+def serve(settings: dict[str, Any]) -> None:
     """Run the commands of standard input one after the other, until it ends."""
     lines = os.fdopen(os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a stage has nothing to read
     signal.signal(signal.SIGINT, interrupt)
-    chosen = json.loads(settings)
+    chosen = dict(settings)
     ahead = chosen.pop("ahead")
     in_forks = FORKS and not chosen["containers"]
     load_dvc()
@@ -62,9 +62,10 @@ def serve(settings: str) -> None:
                 load(name)
             attend(at_work[0], lines.fileno())
         else:
-            command = [sys.executable, "-P", __file__, settings, line]
+            command = [sys.executable, "-P", __file__, line]
             stages = None
-            at_work.append(os.posix_spawn(sys.executable, command, os.environ))
+            own = {**os.environ, shell.LANE: json.dumps(settings)}
+            at_work.append(os.posix_spawn(sys.executable, command, own))
         code = ended(at_work[0])
         at_work.clear()
         if stages:
@@ -216,10 +217,10 @@ def ended(child: int) -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        alone = json.loads(sys.argv[1])
-        del alone["ahead"]
-        configure(alone, None)
-        end_with(partial(commands.main, json.loads(sys.argv[2])))
-    serve(sys.argv[1])
+    given = json.loads(os.environ.pop(shell.LANE))
+    if sys.argv[1:]:
+        del given["ahead"]
+        configure(given, None)
+        end_with(partial(commands.main, json.loads(sys.argv[1])))
+    serve(given)
     os._exit(130 if interrupted else 0)  # without taking everything down piece by piece

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from prefect_dvc import shell
 from prefect_dvc.transcript import Transcript
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -36,9 +37,9 @@ class Lane:
     ) -> None:
         self.settings = settings
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", GUARD, sys.executable, "-P", FORKS, json.dumps(asdict(settings))],
+            [sys.executable, "-I", "-S", GUARD, sys.executable, "-P", FORKS],
             cwd=folder,
-            env=environment,
+            env={**environment, shell.LANE: json.dumps(asdict(settings))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -21,6 +21,8 @@ SETTINGS = "PREFECT_DVC_SHELL"
 """In the environment, a JSON object: `shell`, the user's own or null; `secrets`, the names of variables that
 are for DVC alone; `visible`, null or a regular expression of the names of all that a process sees;
 `containers`, null or the fields of a `ContainerRunner`; `forks`, null or where to ask for one."""
+LANE = "PREFECT_DVC_LANE"
+"""Likewise, what forks.py has to know: all of that but `forks`, and `ahead`, the lists of modules to load."""
 MODULE = re.compile(r"python -m ([\w.]+)")
 OPTIONS = {"zsh": ["--no-rcs"], "bash": ["--noprofile", "--norc"], "fish": ["--no-config"]}
 """With which DVC keeps shells from reading a user's configuration."""

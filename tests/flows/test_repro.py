@@ -115,7 +115,7 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 from prefect_dvc import forks
 forks.FORKS = False
-forks.serve('{{"shell": null, "containers": null, "secrets": [], "visible": null, "ahead": []}}')
+forks.serve({{"shell": None, "containers": None, "secrets": [], "visible": None, "ahead": []}})
 """
     done = subprocess.run(
         [sys.executable, "-c", script],

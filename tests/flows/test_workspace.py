@@ -1,3 +1,4 @@
+import json
 import os
 import socket
 import threading
@@ -50,6 +51,14 @@ def test_ran_then_up_to_date_then_restored(make_workspace: MakeWorkspace) -> Non
     source.write_text("one")
     assert run_stage(workspace, "copy", ignore).outcome is Outcome.RESTORED
     assert (workspace.folder / "copy").read_text() == "one"
+
+
+def test_dvc_tells_others_who_is_at_work_in_a_few_words(make_workspace: MakeWorkspace) -> None:
+    workspace = make_workspace({"look": {"cmd": "cat .dvc/tmp/rwlock > seen", "outs": ["seen"]}})
+    assert run_stage(workspace, "look", ignore).outcome is Outcome.RAN
+    seen = workspace.folder / "seen"
+    holder = json.loads(seen.read_text())["write"][str(seen)]["cmd"]
+    assert Path(holder).name == "forks.py", "nothing but the program"
 
 
 def test_force_runs_what_is_up_to_date(make_workspace: MakeWorkspace) -> None:
