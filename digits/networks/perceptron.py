@@ -33,6 +33,8 @@ class Gradients(Generic[T]):
     A call stands for the forward pass while training and `backward`. It takes three quarters of their time:
     on small batches, autograd's book-keeping for each operation takes as long as the operation.
 
+    The network's parameters must stay the tensors that they are; their values may change.
+
     Args:
         of_loss: ∂loss/∂log-probabilities by log-probabilities and targets, as `Loss.gradient`; without it,
             and where it returns None, autograd finds that.
@@ -46,16 +48,31 @@ class Gradients(Generic[T]):
         self.dropout = next((layer for layer in net if isinstance(layer, Dropout)), Dropout(0.0))
         self.weights = [layer.weight for layer in linear]
         self.biases = [layer.bias for layer in linear]
+        self.transposed = [weight.detach().t() for weight in self.weights]
         self.weight_grads = [torch.empty_like(weight) for weight in self.weights]
         self.bias_grads = [torch.empty_like(bias) for bias in self.biases]
+        self.widths = [len(bias) for bias in self.biases]
+        self._buffers: dict[int, list[torch.Tensor]] = {}
+
+    def noise(self, images: int) -> torch.Tensor | None:
+        """What dropout multiplies the hidden values of a batch with; draws from the global generator."""
+        return self.dropout.factors(images * sum(self.widths[:-1])) if self.dropout.p else None
 
     def __call__(
-        self, images: torch.Tensor, targets: T, loss: Callable[[torch.Tensor, T], torch.Tensor]
+        self,
+        images: torch.Tensor,
+        targets: T,
+        loss: Callable[[torch.Tensor, T], torch.Tensor],
+        noise: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The loss of a batch and its log-probabilities; the parameters' `grad` is then that of this loss."""
+        """The loss of a batch and its log-probabilities; the parameters' `grad` is then that of this loss.
+
+        `noise` is what the method of that name drew for this batch; without it, it is drawn now.
+        """
         with torch.no_grad():
-            values = self._hidden_values(images.flatten(1))
-            logits = torch.addmm(self.biases[-1], values[-1], self.weights[-1].t())
+            inputs = images.flatten(1)
+            values = self._hidden_values(inputs, self.noise(len(inputs)) if noise is None else noise)
+            logits = torch.addmm(self.biases[-1], values[-1], self.transposed[-1])
             output = logits.log_softmax(dim=1)
             gradient = self.of_loss(output, targets)
             if gradient is not None:
@@ -69,15 +86,18 @@ class Gradients(Generic[T]):
             self._backward(gradient, values)
         return value.detach(), output.detach()
 
-    def _hidden_values(self, inputs: torch.Tensor) -> list[torch.Tensor]:
-        values = [inputs]
-        sizes = [len(inputs) * len(bias) for bias in self.biases[:-1]]
-        factors = self.dropout.factors(sum(sizes)).split(sizes) if self.dropout.p else ()
-        for number in range(len(sizes)):
-            hidden = torch.addmm(self.biases[number], values[-1], self.weights[number].t()).relu_()
+    def _hidden_values(self, inputs: torch.Tensor, noise: torch.Tensor | None) -> list[torch.Tensor]:
+        """The inputs and what each hidden layer makes of them, in memory that is used again."""
+        count, widths = len(inputs), self.widths[:-1]
+        if count not in self._buffers:
+            self._buffers[count] = [inputs.new_empty(count, width) for width in widths]
+        hidden = self._buffers[count]
+        values = [inputs, *hidden]
+        factors = () if noise is None else noise.split([count * width for width in widths])
+        for number, layer in enumerate(hidden):
+            torch.addmm(self.biases[number], values[number], self.transposed[number], out=layer).relu_()
             if factors:
-                hidden.mul_(factors[number].view_as(hidden))
-            values.append(hidden)
+                layer.mul_(factors[number].view_as(layer))
         return values
 
     def _backward(self, gradient: torch.Tensor, values: list[torch.Tensor]) -> None:

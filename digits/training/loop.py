@@ -58,9 +58,15 @@ class Examples:
     def batches(self, size: int, generator: torch.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Every image once, in random order: images and labels, `size` at a time and the rest at the end."""
         order = torch.randperm(len(self), generator=generator).to(self.device)
-        labels_in_order = self.labels.index_select(0, order)
-        for chosen, labels in zip(order.split(size), labels_in_order.split(size), strict=True):
-            yield self.images.index_select(0, chosen), labels
+        labels_in_order = self.labels.index_select(0, order).split(size)
+        together = order.split(size * at_once(size))
+        images = (batch for chosen in together for batch in self.images.index_select(0, chosen).split(size))
+        yield from zip(images, labels_in_order, strict=True)
+
+
+def at_once(size: int) -> int:
+    """How many batches of this size are gathered, and made ahead, in one go: about a thousand images."""
+    return max(1, 1024 // size)
 
 
 class Checkpoint(NamedTuple):
@@ -147,25 +153,23 @@ def _epoch(
     net, optimizer, generators = state.net, state.optimizer, state.generators
     solver, schedule = parameters.solver, parameters.schedule
     meter = _Meter(objective)
-    rows, shared = (ranks.rows, ranks.shared) if ranks else (slice, in_this_process)
-    in_order = training.batches(parameters.batch_size, generators["shuffle"])
-    if parameters.changes_images:
-        changed = (
-            parameters.changed(images, labels, generators["augment"], rows(len(labels)))
-            for images, labels in in_order
-        )
-        # On another core. Several threads of the steps have none to spare, and a GPU works ahead by itself.
-        alone = training.device.type == "cpu" and values.threads == 1
-        in_order = prefetched(changed) if alone else changed
+    shared = ranks.shared if ranks else in_this_process
+    in_order = _batches(parameters, training, generators, gradients, ranks)
+    # On another core. Several threads of the steps have none to spare, and a GPU works ahead by itself.
+    if training.device.type == "cpu" and values.threads == 1:
+        in_order = prefetched(in_order, at_once(parameters.batch_size))
     net.train()
     with progress_bar(len(training), f"epoch {epoch}/{values.epochs}", " images") as bar:
-        for batch, (images, labels) in enumerate(in_order, start=1):
+        for batch, (images, labels, noise) in enumerate(in_order, start=1):
             step = (epoch - 1) * batches + batch
             factor = schedule.factor(step - 1, values.epochs * batches, values.epochs)
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
             targets = objective.targets(images, labels, shared)
-            evaluation = _Evaluation(partial(gradients, images, targets, objective), solver.looks_again)
+            evaluate = partial(gradients, images, targets, objective)
+            if noise is not None:
+                evaluate = partial(evaluate, noise=noise)
+            evaluation = _Evaluation(evaluate, again=solver.looks_again and noise is None)
             solver.step(optimizer, evaluation)
             meter.add(*evaluation.first, targets)
             bar.update(len(labels))
@@ -173,6 +177,21 @@ def _epoch(
                 mean_loss, accuracy, terms = meter.read(epoch, batch)
                 bar.set_postfix(loss=f"{mean_loss:.4f}")
                 yield Interval(epoch, batch, step, rates[0] * factor, mean_loss, accuracy, terms=terms)
+
+
+def _batches(
+    parameters: TrainingValues,
+    training: Source,
+    generators: Mapping[str, torch.Generator],
+    gradients: Evaluate,
+    ranks: Ranks | None,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]:
+    """Images and labels of an epoch, changed by augmentation; dropout's noise where `gradients` takes it."""
+    rows = ranks.rows if ranks else slice
+    for images, labels in training.batches(parameters.batch_size, generators["shuffle"]):
+        if parameters.changes_images:
+            images, labels = parameters.changed(images, labels, generators["augment"], rows(len(labels)))
+        yield images, labels, gradients.noise(len(labels)) if isinstance(gradients, Gradients) else None
 
 
 def _gradients(

@@ -47,3 +47,21 @@ def test_a_grad_that_was_taken_away_comes_back() -> None:
     net.zero_grad(set_to_none=True)
     by_hand(torch.randn(2, 1, 28, 28), torch.tensor([1, 2]), CrossEntropy(label_smoothing=0.0))
     assert all(parameter.grad is not None for parameter in net.parameters())
+
+
+def test_noise_drawn_ahead_is_the_one_that_would_be_drawn() -> None:
+    torch.manual_seed(3)
+    net, loss = Perceptron([8, 12], 0.5).train(), CrossEntropy(label_smoothing=0.0)
+    by_hand = Gradients(net, loss.gradient)
+    batches = [(torch.randn(count, 1, 28, 28), torch.randint(0, 10, (count,))) for count in (9, 4, 9)]
+    torch.manual_seed(5)
+    drawn = [by_hand(images, labels, loss)[1] for images, labels in batches]
+    torch.manual_seed(5)
+    noises = [by_hand.noise(len(images)) for images, _ in batches]
+    given = [
+        by_hand(images, labels, loss, noise)[1]
+        for (images, labels), noise in zip(batches, noises, strict=True)
+    ]
+    again = by_hand(*batches[0], loss, noises[0])[1]
+    assert all(map(torch.equal, drawn, given))
+    assert torch.equal(again, drawn[0])

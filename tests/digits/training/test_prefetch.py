@@ -6,7 +6,8 @@ import pytest
 from digits.training.prefetch import prefetched
 
 
-def test_items_come_in_order_from_one_other_thread() -> None:
+@pytest.mark.parametrize("together", [1, 3, 5, 20, 50])
+def test_items_come_in_order_from_one_other_thread(together: int) -> None:
     threads = set()
 
     def items() -> Iterator[int]:
@@ -14,36 +15,39 @@ def test_items_come_in_order_from_one_other_thread() -> None:
             threads.add(threading.get_ident())
             yield number
 
-    assert list(prefetched(items())) == list(range(20))
+    assert list(prefetched(items(), together)) == list(range(20))
     assert len(threads) == 1
     assert threading.get_ident() not in threads
 
 
-def test_one_item_is_made_ahead_and_no_more() -> None:
+@pytest.mark.parametrize("together", [1, 3])
+def test_as_many_items_are_made_ahead_as_come_together_and_no_more(together: int) -> None:
     made: list[int] = []
-    second = threading.Event()
+    ahead = threading.Event()
 
     def items() -> Iterator[int]:
-        for number in range(5):
+        for number in range(20):
             made.append(number)
-            if number == 1:
-                second.set()
+            if len(made) == 2 * together:
+                ahead.set()
             yield number
 
-    found = prefetched(items())
+    found = prefetched(items(), together)
     assert next(found) == 0
-    assert second.wait(300)
-    assert made == [0, 1]
+    assert ahead.wait(300)
+    assert made == list(range(2 * together))
 
 
-def test_an_error_arrives_where_its_item_would() -> None:
+@pytest.mark.parametrize("together", [1, 2, 3, 4])
+def test_an_error_arrives_where_its_item_would(together: int) -> None:
     def items() -> Iterator[int]:
         yield 1
-        raise ValueError("no second")
+        yield 2
+        raise ValueError("no third")
 
-    found = prefetched(items())
-    assert next(found) == 1
-    with pytest.raises(ValueError, match="no second"):
+    found = prefetched(items(), together)
+    assert [next(found), next(found)] == [1, 2]
+    with pytest.raises(ValueError, match="no third"):
         next(found)
 
 
