@@ -32,9 +32,12 @@ START_SECONDS = 300.0  # the first start on an empty Prefect home creates the da
 STOP_SECONDS = 10.0
 
 
-OTHER_VERSION = (
-    "is of another version of Prefect; move it away, or set PREFECT_HOME to another folder for this one"
-)
+OF_DATABASE = {
+    "Can't locate revision": "is of another version of Prefect; move it away, or set PREFECT_HOME to another "
+    "folder for this one",
+    "database is locked": "is locked by another program; end that, or set PREFECT_HOME to another folder",
+}
+"""What the server says of its database, and what it means."""
 
 
 class ServerError(RuntimeError):
@@ -92,7 +95,7 @@ class EmbeddedServer:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").splitlines()
         found = next((line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception): ", line)), "")
-        return f"{_database()} {OTHER_VERSION}" if "Can't locate revision" in found else found
+        return next((f"{_database()} {what}" for said, what in OF_DATABASE.items() if said in found), found)
 
     def stop(self) -> None:
         assert self._process.stdin is not None

@@ -22,6 +22,7 @@ HINTS = (
 BUSY = re.compile(r"is busy, it is being blocked by:|Unable to acquire lock")
 
 Log = Callable[[str], None]
+KILLED = "error: killed from outside, as the system does to a process when memory runs out"
 
 
 class Outcome(StrEnum):
@@ -84,4 +85,6 @@ class Transcript:
     def last_lines(self) -> tuple[str, ...]:
         # DVC closes with a line that repeats the command; the stage's own words matter more if there are any.
         own = [line for line in self._lines if not line.startswith("ERROR: failed to reproduce")]
-        return tuple((own if self.begun and own else list(self._lines))[-LAST_LINES:])
+        last = (own if self.begun and own else list(self._lines))[-LAST_LINES:]
+        killed = any(line.endswith("exited with -9") for line in self._lines)
+        return (*last, KILLED) if killed else tuple(last)

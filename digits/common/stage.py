@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from digits.common.errors import DigitsError
 GRACE = 5.0  # seconds
 FETCHED = Path(".dvc/tmp/fetched")
 """Where files that came over the network stay: a stage's outputs go before it runs again."""
+NO_MEMORY = re.compile("can't allocate memory|out of memory")
 BRING_BACK = "`make restore` puts the outputs of before back"
 
 T = TypeVar("T")
@@ -41,6 +43,11 @@ def run(main: Callable[[T], None], read: Callable[[], T], *packages: str, torchr
         _fail(f"{error.filename} is missing; `dvc repro` runs the stages that make it")
     except OSError as error:
         _fail(str(error))
+    except (MemoryError, RuntimeError) as error:  # the latter is PyTorch's
+        if not isinstance(error, MemoryError) and not NO_MEMORY.search(str(error)):
+            raise
+        cause = " ".join(str(error).split()) or "Python could not get more"
+        _fail(f"not enough memory: {cause}; end other programs, or see docs/scaling.md for what takes less")
     except KeyboardInterrupt:
         sys.exit(130)
     sys.stdout.flush()

@@ -88,6 +88,18 @@ def test_a_database_of_another_version_is_named(tmp_path: Path) -> None:
     server.stop()
 
 
+def test_a_database_that_is_locked_is_named(server: EmbeddedServer, tmp_path: Path) -> None:
+    server.wait()  # makes one
+    server.stop()
+    database = tmp_path / "prefect/prefect.db"
+    with contextlib.closing(sqlite3.connect(database, timeout=300)) as held:
+        held.execute("begin exclusive")
+        another = EmbeddedServer()
+        with pytest.raises(ServerError, match=f"{database} is locked by another program; .*PREFECT_HOME"):
+            another.wait()  # Prefect tries for a minute
+        another.stop()
+
+
 def test_a_server_that_is_slow_is_given_up(server: EmbeddedServer) -> None:
     with pytest.raises(ServerError, match="timed out"):
         server.wait(0.05)

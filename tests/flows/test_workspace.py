@@ -61,6 +61,16 @@ def test_dvc_tells_others_who_is_at_work_in_a_few_words(make_workspace: MakeWork
     assert Path(holder).name == "forks.py", "nothing but the program"
 
 
+def test_who_was_killed_from_outside_is_told_why_that_may_be(make_workspace: MakeWorkspace) -> None:
+    workspace = make_workspace({"kill": "echo so far; kill -KILL $$"})
+    result = run_stage(workspace, "kill", ignore)
+    assert result.outcome is Outcome.FAILED
+    assert result.last_lines == (
+        "so far",
+        "error: killed from outside, as the system does to a process when memory runs out",
+    )
+
+
 def test_force_runs_what_is_up_to_date(make_workspace: MakeWorkspace) -> None:
     workspace = make_workspace({"copy": COPY})
     (workspace.folder / "source").write_text("one")

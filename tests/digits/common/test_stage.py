@@ -1,0 +1,52 @@
+"""What a stage tells of troubles that are no mistake of the project."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.project import ROOT
+
+TOO_LARGE = 10**17  # bytes: more than a process can address
+
+
+@pytest.mark.parametrize(
+    ("library", "take"), [("numpy", f"numpy.ones({TOO_LARGE})"), ("torch", f"torch.ones({TOO_LARGE})")]
+)
+def test_too_little_memory_is_one_line(tmp_path: Path, library: str, take: str) -> None:
+    code = f"""
+import {library}
+from digits.common.stage import run
+run(lambda values: {take}, lambda: None)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: not enough memory: ")
+    assert "docs/scaling.md" in line
+
+
+def test_another_trouble_of_a_library_keeps_its_traceback(tmp_path: Path) -> None:
+    code = """
+from digits.common.stage import run
+def main(values):
+    raise RuntimeError("shapes cannot be multiplied")
+run(main, lambda: None)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "RuntimeError: shapes cannot be multiplied" in done.stderr
+    assert 'File "<string>"' in done.stderr
