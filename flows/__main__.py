@@ -14,18 +14,21 @@ if __name__ == "__main__" and not {"-h", "--help"} & set(sys.argv) and not serve
 
 # ruff: noqa: E402
 import argparse
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from digits.common.parameters_file import ParameterError
 from digits.common.yaml_text import YamlError, parse
-from flows.pipeline import pipeline
+from flows.release import is_published
 from flows.request import RequestError, check, containers, with_recipe
 from flows.summary import summary
-from flows.workspace import workspace_of
-from prefect_dvc.command import Parser, add_run_options, run
-from prefect_dvc.project import ProjectError
+from flows.workspace import model_of, workspace_of
+from prefect_dvc import idle
+from prefect_dvc.command import Parser, add_run_options, interrupted, run
+from prefect_dvc.locking import BusyError
+from prefect_dvc.project import ProjectError, Stage
+from prefect_dvc.workspace import Workspace
 
 
 def _override(text: str) -> tuple[str, object]:
@@ -62,6 +65,14 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _nothing_follows(workspace: Workspace, stages: Sequence[Stage], arguments: Mapping[str, object]) -> bool:
+    """Whether there is nothing to fetch, push, commit or publish where no stage is to be run."""
+    if not idle.nothing_follows(workspace.project, arguments):
+        return False
+    model = model_of(workspace.project) if stages == workspace.project.own else None
+    return model is None or is_published(workspace.folder, model)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns 0, 1 where the pipeline failed, 2 where the request is not possible."""
     arguments = vars(_arguments(argv))
@@ -73,11 +84,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         workspace.mend(print)
         overrides = with_recipe(workspace.folder, arguments["recipe"], arguments["overrides"])
         stages = check(workspace, arguments["stages"], overrides, arguments["time_limit"])
-        idle = not (arguments["force"] or overrides) and workspace.project.up_to_date(stages)
     except (RequestError, ProjectError, ParameterError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    with nullcontext() if idle else workspace.load_ahead():
+    up_to_date = nothing_follows = False
+    with (
+        suppress(BusyError, ProjectError, OSError),
+        workspace.alone(),
+    ):  # the flow waits, or says what is wrong
+        up_to_date = not (arguments["force"] or overrides) and workspace.project.up_to_date(stages)
+        nothing_follows = up_to_date and _nothing_follows(workspace, stages, arguments)
+    results = idle.up_to_date(stages)
+    if nothing_follows and (run_name := idle.record("pipeline", arguments, results, EMBEDDED)):
+        print(f"Flow run {run_name!r}: nothing to run, all is up to date")
+        print(f"\n{summary(results, workspace.folder)}")
+        return 0
+    from flows.pipeline import pipeline  # loads Prefect
+
+    with nullcontext() if up_to_date else workspace.load_ahead():
         state = run(lambda: pipeline(**arguments, return_state=True), EMBEDDED)
     if isinstance(state, int):
         return state
@@ -86,4 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(interrupted())

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-
 from prefect_dvc.artifacts import publish_picture, read
 from prefect_dvc.project import Stage
 from prefect_dvc.workspace import Workspace
@@ -60,6 +58,8 @@ def parity_markdown(parity: dict[str, Any]) -> str:
 
 
 def _publish_metrics(file: Path) -> None:
+    from prefect.artifacts import create_table_artifact  # not for those who only read
+
     table = [
         {"metric": _words(key), "value": value} for key, value in read_json(file).items() if _is_scalar(value)
     ]
@@ -71,6 +71,8 @@ def _publish_mistakes(file: Path) -> None:
 
 
 def _publish_parity(file: Path) -> None:
+    from prefect.artifacts import create_markdown_artifact
+
     markdown = parity_markdown(read_json(file))
     create_markdown_artifact(markdown, key="parity", description="ONNX runtimes against PyTorch")
 

@@ -26,7 +26,7 @@ from prefect_dvc.project import ProjectError, Stage
 from prefect_dvc.runs import run_stages
 from prefect_dvc.schedule import OnFailure
 from prefect_dvc.tasks import How, dvc_task
-from prefect_dvc.transcript import Outcome
+from prefect_dvc.transcript import Outcome, in_a_line
 from prefect_dvc.workspace import Workspace
 
 
@@ -142,8 +142,7 @@ def _run_all(
             events.accuracy_dropped(published, best, accuracy_drop)
     if remote and (problem := pushed(workspace)):
         return Failed(message=problem)
-    message = ", ".join(f"{result.stage} {result.outcome}" for result in results)
-    return Completed(message=message, data=results)
+    return Completed(message=in_a_line(results), data=results)
 
 
 @dvc_task(task_run_name="release")

@@ -8,7 +8,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,7 +65,23 @@ def publish(root: Path, model: ModelArtifact, log: Callable[[str], None]) -> Rel
         raise ProjectError(f"{place}: {error.strerror or error}; nothing is published") from error
 
 
-def _publish(root: Path, model: ModelArtifact, log: Callable[[str], None]) -> Release:
+def is_published(root: Path, model: ModelArtifact) -> bool:
+    """Whether `publish` would change nothing.
+
+    Raises:
+        ProjectError: as `publish`.
+        OSError: likewise, of a disk.
+    """
+    with _made(root, model) as (files, _):
+        unsigned = (
+            signing.KEY in os.environ and not (root / RELEASES / files.name / signing.SIGNATURE).exists()
+        )
+        return not (unsigned or _is_new(root, files.name))
+
+
+@contextmanager
+def _made(root: Path, model: ModelArtifact) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A folder with the name and all files of a release, which goes if it is not moved away; its metrics."""
     if (root / RELEASE).exists() and not (root / RELEASE).is_symlink():
         raise ProjectError(f"{RELEASE} is not the link that a release makes; move it away, and run again")
     lock = YAML(typ="safe").load((root / LOCK).read_text(encoding="utf-8"))["stages"]
@@ -75,10 +92,20 @@ def _publish(root: Path, model: ModelArtifact, log: Callable[[str], None]) -> Re
         (scratch / "files").mkdir()
         metrics = _fill(scratch / "files", root, model, lock)
         name = _digest(scratch / "files" / SUMS, "sha256")[:12]
-        files = (scratch / "files").rename(scratch / name)  # a signature names the folder, too
+        yield (scratch / "files").rename(scratch / name), metrics  # a signature names the folder, too
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_new(root: Path, name: str) -> bool:
+    return not (root / RELEASE).exists() or os.readlink(root / RELEASE) != f"{RELEASES.name}/{name}"
+
+
+def _publish(root: Path, model: ModelArtifact, log: Callable[[str], None]) -> Release:
+    with _made(root, model) as (files, metrics):
+        name = files.name
         _sign(root / RELEASES / name, files)
-        before = _best(root)
-        is_new = not (root / RELEASE).exists() or os.readlink(root / RELEASE) != f"{RELEASES.name}/{name}"
+        before, is_new = _best(root), _is_new(root, name)
         if is_new:
             _put(root, files, name)
         found = Published(name, metrics["accuracy"])
@@ -90,8 +117,6 @@ def _publish(root: Path, model: ModelArtifact, log: Callable[[str], None]) -> Re
             _remove_old(root, name, log)
         log(f"release {name}: {'published' if is_new else 'is the one published already'}")
         return Release(name, found.accuracy, before, is_new)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _fill(scratch: Path, root: Path, model: ModelArtifact, lock: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from prefect_dvc.lineage import Made
     from prefect_dvc.plan import Planned
+    from prefect_dvc.transcript import StageResult
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,22 +84,34 @@ def _run(limits: list[tuple[str, float]], pools: list[tuple[str, str]], **option
     if not server_is_configured():
         embedded = EmbeddedServer()  # starts while the rest is loaded
         os.environ |= embedded.settings
-    from prefect_dvc.flow import repro
-    from prefect_dvc.project import ProjectError
+    from prefect_dvc import idle
+    from prefect_dvc.locking import BusyError
+    from prefect_dvc.project import ProjectError, Stage
     from prefect_dvc.workspace import Workspace
 
-    workspace, idle = Workspace(Path.cwd()), False
-    with suppress(ProjectError):  # the flow says what is wrong
+    workspace, stages, up_to_date, nothing_follows = Workspace(Path.cwd()), list[Stage](), False, False
+    # The flow waits, or says what is wrong.
+    with suppress(BusyError, ProjectError), workspace.alone():
         chosen = {name: options[name] for name in ("targets", "all_pipelines", "single_item")}
-        idle = not options["force"] and workspace.project.up_to_date(workspace.project.stages(**chosen))
-    with nullcontext() if idle else workspace.load_ahead():
-        state = run(
-            lambda: repro(**options, limits=dict(limits), pools=dict(pools), return_state=True), embedded
-        )
-    if isinstance(state, int):
-        return state
+        stages = workspace.project.stages(**chosen)
+        up_to_date = bool(stages) and not options["force"] and workspace.project.up_to_date(stages)
+        nothing_follows = up_to_date and idle.nothing_follows(workspace.project, options)
+    parameters = options | {"limits": dict(limits), "pools": dict(pools)}
+    if nothing_follows:
+        results = idle.up_to_date(stages)
+        if name := idle.record("repro", parameters, results, embedded):
+            print(f"Flow run {name!r}: nothing to run, all is up to date")
+            return _listed(results)
+    from prefect_dvc.flow import repro  # loads Prefect
+
+    with nullcontext() if up_to_date else workspace.load_ahead():
+        state = run(lambda: repro(**parameters, return_state=True), embedded)
+    return state if isinstance(state, int) else _listed(state.result())
+
+
+def _listed(results: "Sequence[StageResult]") -> int:
     print()
-    for result in state.result():
+    for result in results:
         print(f"{result.seconds:8.1f} s  {result.outcome:20}  {result.stage}")
     return 0
 

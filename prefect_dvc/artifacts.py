@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from prefect.artifacts import create_image_artifact, create_table_artifact
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -29,6 +28,8 @@ def publish(workspace: Workspace, stage: Stage, not_before: float = 0.0) -> None
     Args:
         not_before: as in `os.stat_result.st_mtime`; an older file is of another run, and is left out, too.
     """
+    from prefect.artifacts import create_table_artifact  # not for those who only read
+
     for path in stage.metrics:
         for file in _files(workspace.folder / path, not_before):
             metrics = [{"metric": name, "value": value} for name, value in _flat(read(file))]
@@ -47,6 +48,8 @@ def publish_picture(file: Path, key: str, description: str) -> None:
     """Publish a picture as an artifact of the current run, unless it is a large one."""
     if file.stat().st_size > LARGEST_PICTURE:
         return
+    from prefect.artifacts import create_image_artifact
+
     # A browser cannot read this machine's files, and the newer UI cleans data addresses out of Markdown.
     kind = mimetypes.guess_type(file.name)[0]
     address = f"data:{kind};base64," + base64.b64encode(file.read_bytes()).decode("ascii")

@@ -71,6 +71,12 @@ def pair(text: str) -> tuple[str, str]:
     return name, value
 
 
+def interrupted() -> int:
+    """Tell who pressed Ctrl-C how to go on; returns the code to exit with."""
+    print("error: interrupted; the same command goes on with what is missing", file=sys.stderr)
+    return 130
+
+
 def run(flow: "Callable[[], State[Any]]", embedded: EmbeddedServer | None) -> "State[Any] | int":
     """The completed state of a flow, or the code to exit with after an error that has been told."""
     import httpx
@@ -94,8 +100,7 @@ def run(flow: "Callable[[], State[Any]]", embedded: EmbeddedServer | None) -> "S
         print(f"error: Prefect: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("error: interrupted; the same command goes on with what is missing", file=sys.stderr)
-        return 130
+        return interrupted()
     if not state.is_completed():
         print(state.message, file=sys.stderr)
         return 1

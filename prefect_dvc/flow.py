@@ -14,7 +14,7 @@ from prefect_dvc.git import commit
 from prefect_dvc.project import ProjectError, Stage
 from prefect_dvc.runs import run_stages
 from prefect_dvc.schedule import OnFailure
-from prefect_dvc.transcript import Outcome, StageResult
+from prefect_dvc.transcript import Outcome, StageResult, in_a_line
 from prefect_dvc.workspace import Workspace
 
 
@@ -84,7 +84,7 @@ def repro(
                 changes.note(workspace.project)
     except ProjectError as error:
         return Failed(message=f"error: {error}")
-    message = ", ".join(f"{result.stage} {result.outcome}" for result in results) or "there are no stages"
+    message = in_a_line(results) or "there are no stages"
     message = f"{message}; {made}" if made else message
     return Completed(message=message, data=results)
 

@@ -8,6 +8,7 @@ from typing import Any
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 
+from prefect_dvc import idle
 from prefect_dvc.options import StageOptions, read_options
 from prefect_dvc.project import Stage
 from prefect_dvc.schedule import OnFailure, Schedule
@@ -46,7 +47,7 @@ def run_stages(
     options = read_options(stages)
     if stages and not how.force and workspace.project.up_to_date(stages):
         get_run_logger().info("nothing to run: all is up to date")
-        return [StageResult(stage.name, Outcome.UP_TO_DATE, 0.0) for stage in stages], []
+        return idle.up_to_date(stages), []
     schedule = Schedule(stages, options, {**(limits or {}), "jobs": jobs}, on_failure)
     run = _one_by_one if jobs == 1 else _side_by_side
     results: list[StageResult] = []

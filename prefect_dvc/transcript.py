@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -46,6 +46,11 @@ class StageResult:
 
     def __str__(self) -> str:
         return f"{self.stage}: {self.outcome}, {self.seconds:.1f} s"
+
+
+def in_a_line(results: Sequence[StageResult]) -> str:
+    """How each stage ended."""
+    return ", ".join(f"{result.stage} {result.outcome}" for result in results)
 
 
 class Transcript:

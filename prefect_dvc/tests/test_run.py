@@ -53,6 +53,7 @@ def test_the_wheel_alone_runs_a_project_though_proxies_lead_nowhere(
     assert "View at" not in said, "a server without pages"
     said = project.run(*command, "run", "--jobs", "1", "--limit", "gpu=1", "train")
     assert ended(said) == {"prepare": "up to date", "train": "up to date"}
+    assert re.match(r"Flow run '[a-z]+-[a-z]+': nothing to run, all is up to date\n", said), said
 
 
 def test_a_failure_is_told_without_a_traceback_and_its_outputs_come_back(

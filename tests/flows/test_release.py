@@ -15,7 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from digits.common.about import About
-from flows import events, release
+from flows import events, release, signing
 from flows.pipeline import pipeline
 from flows.workspace import model_of
 from prefect_dvc.project import ProjectError
@@ -113,6 +113,21 @@ def test_the_same_outputs_are_the_same_release(workspace: Workspace) -> None:
     second = publish(workspace)
     assert (second.name, second.is_new) == (first.name, False)
     assert released() == [first.name]
+
+
+def test_what_is_published_is_known_to_be(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(workspace.project)
+    assert model
+    assert not release.is_published(workspace.folder, model)
+    publish(workspace)
+    assert release.is_published(workspace.folder, model)
+    assert not list(Path("models/releases").glob(".*.part")), "looking leaves nothing behind"
+    monkeypatch.setenv(signing.KEY, "signing.key")
+    assert not release.is_published(workspace.folder, model), "there is a key, and it is not signed"
+    monkeypatch.delenv(signing.KEY)
+    releasing.write(workspace.folder, accuracy="0.96")
+    run_stages(workspace)
+    assert not release.is_published(workspace.folder, model)
 
 
 def test_a_reader_sees_one_release_while_others_are_published(workspace: Workspace) -> None:

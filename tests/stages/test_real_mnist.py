@@ -107,6 +107,7 @@ def test_a_second_run_finds_every_stage_up_to_date(project: Project) -> None:
     on_its_own = ("env", "--unset=PREFECT_API_URL", sys.executable, "-m", "flows")
     output = project.run(*on_its_own).stdout
     assert output.split("accuracy")[-1].count("up to date") == len(STAGES)
+    assert ": nothing to run, all is up to date\n" in output
     assert stages_run(project.dvc("repro").stdout) == []
 
 
