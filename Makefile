@@ -1,4 +1,4 @@
-# `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, ARGS="…" for the command that a target runs.
+# `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, INSTALLER=uv|pip, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline plan restore report web runtimes verify-all robustness shift small-models image server deploy worker \
   up down test test-quick test-versions bench sweep recipe-table fuzz release-tools audit sbom sign check-release retention licenses lock \
@@ -49,7 +49,7 @@ web: setup ## Serve that page on http://127.0.0.1:8000 until it is stopped (PORT
 
 JAVASCRIPT := digits/runtimes/javascript
 runtimes: setup ## Install the optional runtimes that `make verify-all` compares (a browser must be here already)
-	$(PIP_INSTALL) --quiet --require-hashes -r requirements-runtimes.lock
+	$(INSTALL) requirements-runtimes.lock
 	npm ci --ignore-scripts --no-audit --no-fund --prefix $(JAVASCRIPT)
 
 verify-all: runtimes ## Compare every runtime with PyTorch: one table, and reports/parity-all.json
@@ -215,26 +215,28 @@ lock: setup ## Resolve pyproject.toml into the lock files (ARGS=--upgrade: newer
 	@! grep -E '^(cuda|nvidia|onnxruntime-gpu|triton)' requirements-cpu.lock || \
 		{ echo 'requirements-cpu.lock: the packages above are for CUDA: add them to CUDA_PACKAGES.'; exit 1; }
 
-# Run once per lock file. An interrupted run is taken up again: `.variant` says that the environment itself is whole,
-# and a package without RECORD, the last file pip writes, is one that pip would wrongly take for installed.
+# Run once per lock file. `.variant` says that the environment itself is whole; install.py sees to its packages.
 $(INSTALLED): $(LOCK) requirements-dev.lock
 	@test -n '$(LOCK)' || { echo 'VARIANT=$(VARIANT) is unknown: use default or cpu.'; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || \
 		{ echo 'Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is not one (choose with make PYTHON=…).'; exit 1; }
+	$(if $(OFFER_CPU),@echo 'No NVIDIA GPU is here: `make setup VARIANT=cpu` downloads $(SIZE_cpu) instead.')
 	@test "$$(cat .venv/.variant 2>/dev/null)" = $(VARIANT) || \
 		{ $(PYTHON) -m venv --clear .venv; echo $(VARIANT) > .venv/.variant; }
-	@for info in .venv/lib/python*/site-packages/*.dist-info; do test -f "$$info/RECORD" || rm -rf "$$info"; done
-	@echo 'Installing $(LOCK) and requirements-dev.lock into .venv: this takes some minutes ($(SIZE_$(VARIANT)) to download).'
-	$(PIP_INSTALL) --require-hashes -r $(LOCK) -r requirements-dev.lock
+	@echo 'Installing $(LOCK) and requirements-dev.lock into .venv: $(SIZE_$(VARIANT)), less what the cache has.'
+	$(INSTALL) $(LOCK) requirements-dev.lock
 	$(INSTALL_TORCH_$(VARIANT))
 	@.venv/bin/python -m pip check
 	@touch $@
 # In a lock file of their own: neither a run nor the image needs them.
 $(RELEASE_TOOLS): $(INSTALLED) requirements-release.lock
-	$(PIP_INSTALL) --quiet --require-hashes -r requirements-release.lock
+	$(INSTALL) requirements-release.lock
 	@touch $@
-# The lock file is complete. Left to resolve, the pip of Debian 12 trips over `sqlalchemy[asyncio]`.
-PIP_INSTALL := .venv/bin/python -m pip install --disable-pip-version-check --no-deps
-SIZE_default = about 3 GB on Linux
-SIZE_cpu = about 500 MB
-INSTALL_TORCH_cpu = $(PIP_INSTALL) --index-url $(TORCH_CPU_INDEX) $(TORCH_CPU)
+INSTALLER ?= uv
+INSTALL = .venv/bin/python install.py --with $(INSTALLER)
+SIZE_default = 3.6 GB to download on Linux
+SIZE_cpu = about 600 MB
+INSTALL_TORCH_cpu = $(INSTALL) --index-url $(TORCH_CPU_INDEX) $(TORCH_CPU)
+# Where nobody has chosen yet, and on Linux alone: elsewhere the lock file's markers leave CUDA out.
+NVIDIA ?= $(wildcard /dev/nvidiactl /dev/dxg)
+OFFER_CPU = $(if $(or $(filter-out file,$(origin VARIANT)),$(wildcard .venv/.variant),$(NVIDIA)),,$(wildcard /proc/version))
