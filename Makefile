@@ -1,8 +1,8 @@
 # `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, INSTALLER=uv|pip, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline plan restore report web runtimes verify-all robustness shift small-models image server deploy worker \
-  up down test test-quick test-versions bench sweep recipe-table fuzz release-tools audit sbom sign check-release retention licenses lock \
-  format clean
+  up down test test-quick test-versions bench sweep recipe-table fuzz release-tools audit sbom sign check-release retention \
+  licenses lock format clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -143,7 +143,7 @@ test-quick: setup ## The same without what takes long: no server, container, bro
 	$(CHECKS)
 	pytest --numprocesses $(WORKERS) -m 'not costly and not long' $(ARGS)
 
-bench: setup ## Compare with a conventional training script
+bench: setup ## Measure speed and memory as ratios within one run (ARGS="roofline jax": some parts; --short: what CI compares)
 	.venv/bin/python -m benchmarks.bench $(ARGS)
 
 SWEEP ?= small

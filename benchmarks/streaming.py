@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import more_data
+from benchmarks.project import ROOT, BenchError
 from benchmarks.report import machine
 from digits.parameters import schema as parameters
 
-ROOT = Path(__file__).resolve().parents[1]
 SPARE = 8e9  # bytes that stay free on the disk
+BYTES = 3144  # of an image with its label
 FIELDS = ("RssAnon", "RssFile", "VmRSS")
 
 
@@ -59,8 +60,29 @@ def prepare(folder: Path, streamed: bool) -> None:
     shutil.copy(ROOT / "data/normalized/validation.safetensors", normalized)
 
 
+def make(images: int, folder: Path) -> None:
+    """Make the folder one with so many images, in which the stage trains while it reads them.
+
+    Raises:
+        BenchError: the disk has no room for them.
+    """
+    room = shutil.disk_usage(folder).free - images * BYTES
+    if room < SPARE:
+        raise BenchError(
+            f"{images:,} images need {images * BYTES / 1e9:.1f} GB on the disk of {folder}, "
+            f"and {SPARE / 1e9:.0f} GB more to spare"
+        )
+    prepare(folder, streamed=True)
+    source = ROOT / "data/normalized/train.safetensors"
+    more_data.write(images, source, folder / "data/normalized/train.safetensors")
+
+
 def run(folder: Path, images: int, streamed: bool) -> Epoch:
-    """Train for one epoch in a process of its own, and look at its memory all the while."""
+    """Train for one epoch in a process of its own, and look at its memory all the while.
+
+    Raises:
+        BenchError: the stage fails.
+    """
     prepare(folder, streamed)
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as output:
@@ -84,7 +106,7 @@ def run(folder: Path, images: int, streamed: bool) -> Epoch:
         text = output.read()
     rate = re.search(r"([\d,]+) images/s", text)
     if process.returncode or not rate:
-        sys.exit(f"{text}\nthe stage ended with {process.returncode}")
+        raise BenchError(f"{text}\nthe stage ended with {process.returncode}")
     return Epoch(images, streamed, seconds, float(rate[1].replace(",", "")), peaks)
 
 
@@ -103,6 +125,13 @@ def table(epochs: list[Epoch]) -> str:
 
 def main() -> None:
     """Read the command line, measure, print the table."""
+    try:
+        _main()
+    except BenchError as error:
+        sys.exit(f"error: {error}")
+
+
+def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("sizes", type=int, nargs="*", default=[60_000, 600_000, 6_000_000])
     parser.add_argument("--in-memory", type=int, default=600_000, help="largest size to load as a whole, too")
@@ -112,15 +141,7 @@ def main() -> None:
     for size in arguments.sizes:
         with tempfile.TemporaryDirectory(prefix="streaming-", dir=arguments.folder) as name:
             folder = Path(name)
-            room = shutil.disk_usage(folder).free - size * 3144
-            if room < SPARE:
-                sys.exit(
-                    f"{size:,} images need {size * 3144 / 1e9:.1f} GB on the disk of {folder}, "
-                    f"and {SPARE / 1e9:.0f} GB more to spare"
-                )
-            prepare(folder, streamed=True)
-            source = ROOT / "data/normalized/train.safetensors"
-            more_data.write(size, source, folder / "data/normalized/train.safetensors")
+            make(size, folder)
             for streamed in [True, False] if size <= arguments.in_memory else [True]:
                 epochs.append(run(folder, size, streamed))
                 print(table(epochs[-1:]).splitlines()[-1], file=sys.stderr)

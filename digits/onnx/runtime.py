@@ -46,6 +46,8 @@ class Runtime(ABC):
     """What really computes, as the runtime itself reports it."""
     levels: ClassVar[tuple[str, ...]] = ("default",)
     """The levels of graph optimization that it can be asked for."""
+    threads: ClassVar[int | None] = None
+    """Of the CPU, that it computes with; None: not for it to choose."""
     dtype: ClassVar[type[np.floating]] = np.float32
     """Of its answers."""
 

@@ -48,7 +48,7 @@ class OnnxRuntimeWeb(Runtime):
     """onnxruntime-web as WebAssembly, on `threads` threads."""
 
     levels = ("disabled", "enabled")
-    threads: ClassVar[int]
+    threads: ClassVar[int] = 1
 
     def __init__(self, model: Model, level: str) -> None:
         distribution = package("onnxruntime-web") / "dist"

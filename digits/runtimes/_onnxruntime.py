@@ -16,7 +16,7 @@ CPU = "CPUExecutionProvider"
 
 
 class OnnxRuntime(Runtime):
-    """A model in onnxruntime, on one thread of the CPU.
+    """A model in onnxruntime, on `threads` threads of the CPU.
 
     With `level` `enabled` the graph is optimized as far as onnxruntime goes. Raises RuntimeUnavailableError
     when any node would run, or did run, on another provider than the one asked for.
@@ -24,6 +24,7 @@ class OnnxRuntime(Runtime):
 
     name = "onnxruntime"
     levels = ("disabled", "enabled")
+    threads = 1
     wanted: ClassVar[str]
     settings: ClassVar[dict[str, str]] = {}
 
@@ -56,7 +57,7 @@ class OnnxRuntime(Runtime):
             "disabled": levels.ORT_DISABLE_ALL,
             "enabled": levels.ORT_ENABLE_ALL,
         }[level]
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
         options.log_severity_level = 3
         if self.wanted != CPU:
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")

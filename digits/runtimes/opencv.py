@@ -9,12 +9,13 @@ from digits.onnx.runtime import Model, Runtime, RuntimeFailedError, require
 
 class OpenCv(Runtime):
     name = "OpenCV DNN"
+    threads = 1
 
     def __init__(self, model: Model, level: str = "default") -> None:
         cv2 = require("cv2", "opencv")
         self.version = str(cv2.__version__)
         self.provider = "CPU"
-        cv2.setNumThreads(1)
+        cv2.setNumThreads(self.threads)  # of this whole process
         try:
             self._net = cv2.dnn.readNetFromONNX(np.frombuffer(model.onnx, np.uint8))
         except cv2.error as error:

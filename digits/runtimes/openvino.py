@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 from digits.onnx.contract import INPUT, OUTPUT
 from digits.onnx.runtime import Model, Runtime, RuntimeFailedError, require
 
-SETTINGS = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-
 
 class OpenVino(Runtime):
     name = "OpenVINO"
+    threads = 1
 
     def __init__(self, model: Model, level: str = "default") -> None:
         openvino = require("openvino", "openvino")
         self.version = str(openvino.get_version()).split("-")[0]
         core = openvino.Core()
+        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": self.threads}
         try:
-            self._compiled = core.compile_model(core.read_model(model.onnx), "CPU", SETTINGS)
+            self._compiled = core.compile_model(core.read_model(model.onnx), "CPU", settings)
         except RuntimeError as error:
             raise RuntimeFailedError(f"OpenVINO does not load the model: {error}") from error
         devices = ", ".join(self._compiled.get_property("EXECUTION_DEVICES"))

@@ -1,34 +1,24 @@
-"""The benchmark's report, and the network that it compares with."""
+"""Where something was measured, and the network that the pipeline is compared with."""
 
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
 import torch
 
+from benchmarks import report
 from benchmarks.conventional import Net
-from benchmarks.report import format_report
-
-RUN = {
-    "conventional": 60.0,
-    "conventional_training": 50.0,
-    "conventional_testing": 6.0,
-    "conventional_accuracy": 0.9465,
-    "job": 30.0,
-    "train": 5.0,
-    "train_peak": 2.4e9,
-    "torch_peak": 0.4e9,
-}
 
 
-def test_report_gives_medians_within_runs_and_judges_each_target() -> None:
-    slow_minute = RUN | {"conventional": 120.0, "job": 60.0}
-    lines = format_report([RUN, RUN, slow_minute], "a machine").splitlines()
-
-    assert lines[0] == "a machine"
-    speed, share, memory = lines[-3:]
-    assert "11.20" in speed
-    assert speed.endswith(" met")
-    assert "(0.50 to 0.50)" in share
-    assert share.endswith(" met")
-    assert "2.00" in memory
-    assert memory.endswith("MISSED")
+@pytest.mark.parametrize(("flags", "wide"), [("sse avx2 avx512f", True), ("sse avx2", False)])
+def test_the_machine_is_told_with_what_decides_about_ratios(
+    flags: str, wide: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nmodel name : A Processor\nflags : {flags}\n")
+    monkeypatch.setattr(report, "CPUINFO", tmp_path / "cpuinfo")
+    assert report.has_avx512() == wide
+    assert report.machine().startswith("A Processor with AVX-512, " if wide else "A Processor, ")
+    assert f"torch {version('torch')}" in report.machine()
 
 
 def test_conventional_network_has_the_size_of_the_default_one() -> None:

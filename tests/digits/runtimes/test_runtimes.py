@@ -235,3 +235,27 @@ def test_threads_that_a_browser_does_not_start_are_noticed(
     if "threads" not in str(error.value):
         pytest.skip(str(error.value))
     assert str(error.value) == "onnxruntime-web runs on 1 threads instead of 4"
+
+
+@pytest.mark.parametrize("name", ["onnxruntime_cpu", "openvino", "opencv"])
+def test_a_runtime_computes_the_same_with_other_threads(model: Model, name: str) -> None:
+    chosen = find(name)
+    try:
+        one = chosen(model, chosen.levels[-1])
+    except RuntimeUnavailableError as reason:
+        pytest.skip(str(reason))
+    assert threads_of(one, name) == chosen.threads == 1
+    expected = one.predict(IMAGES)
+    two = type("Two", (chosen,), {"threads": 2})(model, chosen.levels[-1])
+    assert threads_of(two, name) == 2
+    np.testing.assert_allclose(two.predict(IMAGES), expected, atol=1e-4)
+
+
+def threads_of(runtime: Any, name: str) -> int:
+    if name == "onnxruntime_cpu":
+        return int(runtime._session.get_session_options().intra_op_num_threads)
+    if name == "openvino":
+        return int(runtime._compiled.get_property("INFERENCE_NUM_THREADS"))
+    import cv2
+
+    return int(cv2.getNumThreads())

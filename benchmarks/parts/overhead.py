@@ -1,0 +1,72 @@
+"""What Prefect and DVC add: to a whole run, and where there is nothing to do.
+
+Each repeat, in a clone: the whole job through `python -m flows`; the same stages as bare processes, one
+after the other; then, with nothing to do, `python -m flows` with its own server and with one that runs
+already, `dvc repro` and `dvc status`.
+"""
+
+import shutil
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+from benchmarks import project
+from benchmarks.figures import Figure, Part, medians
+from benchmarks.options import Options
+from benchmarks.project import PYTHON
+from benchmarks.turns import ratios
+
+IDLE_AT_MOST = 0.12
+IDLE = {
+    "flows, own server": [PYTHON, "-m", "flows"],
+    "flows, running server": [PYTHON, "-m", "flows"],
+    "dvc repro": [PYTHON, "-m", "dvc", "repro"],
+    "dvc status": [PYTHON, "-m", "dvc", "status"],
+}
+
+
+def measure(options: Options) -> Part:
+    found: dict[str, list[float]] = defaultdict(list)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        alone = project.environment(Path(folder, "prefect"))
+        workspace = Path(folder, "workspace")
+        project.clone(workspace)
+        home = Path(folder, "server")
+        with project.server(options.port, alone | {"PREFECT_HOME": str(home)}) as served:
+            environments = dict.fromkeys(IDLE, alone) | {"flows, running server": served}
+            for _ in range(options.repeats):
+                _full(workspace, alone, found)
+                # Twice: the first hashes what has been written anew.
+                for _ in range(2):
+                    project.measure(IDLE["dvc repro"], workspace, alone)
+                for name, command in IDLE.items():
+                    taken = project.measure(command, workspace, environments[name])
+                    found[f"nothing to do, {name}"].append(taken.seconds)
+    job = found["whole job"]
+    names = [f"nothing to do, {name}" for name in IDLE]
+    figures = [
+        Figure("whole job / its stages alone, in turn", ratios(job, found["stages, in turn"])),
+        *(
+            Figure(f"{name} / whole job", ratios(found[name], job), None if number else IDLE_AT_MOST)
+            for number, name in enumerate(names)
+        ),
+        Figure("nothing to do, flows, running server / dvc status", ratios(found[names[1]], found[names[3]])),
+    ]
+    return Part(figures, medians(found))
+
+
+def _full(workspace: Path, environment: dict[str, str], found: dict[str, list[float]]) -> None:
+    """The job, and its stages one by one, both from nothing."""
+    _forget(workspace)
+    job = project.measure([PYTHON, "-m", "flows", "--force"], workspace, environment)
+    _forget(workspace)
+    stages = [
+        project.measure(command, workspace, environment).seconds for command in project.stages().values()
+    ]
+    found["whole job"].append(job.seconds)
+    found["stages, in turn"].append(sum(stages))
+
+
+def _forget(workspace: Path) -> None:
+    """What is kept of the network."""
+    shutil.rmtree(workspace / project.FETCHED, ignore_errors=True)

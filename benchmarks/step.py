@@ -1,0 +1,81 @@
+"""The training loop with its default values, and the matrix products in it alone."""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+
+import torch
+
+from benchmarks.project import ROOT, BenchError
+from digits.models.mlp import FeedForwardNet
+from digits.networks import devices, images
+from digits.parameters import recipes
+from digits.training.loop import Examples, train
+from digits.training.sections import TrainingValues
+
+TRAIN = ROOT / "data/normalized/train.safetensors"
+
+
+def values() -> TrainingValues:
+    """Those of the defaults, whatever params.yaml says at present, for one epoch on the CPU."""
+    defaults = recipes.overrides(ROOT / "recipes", recipes.BASE)
+    return TrainingValues.read(ROOT / "params.yaml", {**defaults, "train.epochs": 1, "train.device": "cpu"})
+
+
+def hidden_sizes(chosen: TrainingValues) -> list[int]:
+    """Of the default network."""
+    assert isinstance(chosen.model, FeedForwardNet)
+    return chosen.model.hidden_sizes
+
+
+def examples(count: int | None = None) -> Examples:
+    """The first `count` training images, all if not given.
+
+    Raises:
+        BenchError: they are not there.
+    """
+    if not TRAIN.exists():
+        raise BenchError(f"{TRAIN} is missing; `make pipeline` makes it")
+    found = images.read(TRAIN)
+    return Examples(found.images[:count], found.labels[:count])
+
+
+def epoch(chosen: TrainingValues, data: Examples) -> Callable[[], object]:
+    """One epoch as the `train` stage runs it, with the same number of threads; without loading."""
+    devices.make_deterministic(chosen.train.threads)
+    return partial(train, chosen, data, None, lambda _: None)
+
+
+def products(sizes: list[int], batch: int) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """The matrix products of one step of a perceptron with layers of these sizes: factors and their product.
+
+    Forward and gradient of the weights for each layer; gradient of the inputs for each but the first, whose
+    inputs are the images. All tensors are made once, and those of a step fit into the cache.
+    """
+    found = []
+    for number, (inputs, outputs) in enumerate(pairwise(sizes)):
+        value, weight = torch.randn(batch, inputs), torch.randn(outputs, inputs)
+        gradient = torch.randn(batch, outputs)
+        found.append((value, weight.t(), torch.empty(batch, outputs)))
+        found.append((gradient.t(), value, torch.empty(outputs, inputs)))
+        if number:
+            found.append((gradient, weight, torch.empty(batch, inputs)))
+    return found
+
+
+def multiply(
+    factors: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]], steps: int
+) -> Callable[[], None]:
+    """These products, `steps` times."""
+
+    def run() -> None:
+        for _ in range(steps):
+            for left, right, out in factors:
+                torch.mm(left, right, out=out)
+
+    return run
+
+
+def matrix_products(chosen: TrainingValues, steps: int) -> Callable[[], None]:
+    """Those of `steps` steps of the default network, and nothing else."""
+    return multiply(products([28 * 28, *hidden_sizes(chosen), 10], chosen.train.batch_size), steps)

@@ -1,0 +1,105 @@
+"""The parts of `make bench` that small data can try, and its command line."""
+
+import sys
+
+import pytest
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks import bench, project, step
+from benchmarks.figures import Figure, Part, SkippedError
+from benchmarks.options import Options
+from benchmarks.parts import jax, short
+from benchmarks.project import PYTHON, ROOT, BenchError
+from digits.common.errors import DigitsError
+from digits.training.loop import Examples
+
+
+def random_examples(batches: int) -> Examples:
+    torch.manual_seed(1)
+    count = 64 * batches
+    return Examples(torch.randn(count, 1, 28, 28), torch.randint(10, (count,)))
+
+
+def test_the_roofline_has_the_products_of_the_loop() -> None:
+    values = step.values()
+    epoch = step.epoch(values, random_examples(3))
+    epoch()
+    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiler:
+        epoch()
+    products = step.products([784, 256, 128, 64, 10], 64)
+    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as alone:
+        step.multiply(products, 3)()
+
+    def sizes(found: profile) -> list[list[list[int]]]:
+        """Of the factors of every product, whose order is that of no matter."""
+        last = {"aten::mm": slice(0, 2), "aten::addmm": slice(1, 3)}
+        return sorted(e.input_shapes[last[e.name]] for e in found.events() if e.name in last)
+
+    assert sizes(profiler) == sizes(alone)
+    for left, right, out in products:
+        torch.testing.assert_close(out, left @ right)
+
+
+def test_operators_are_counted_the_same_every_time() -> None:
+    values, data = step.values(), random_examples(8)
+    first, second = (short.operators(values, data) for _ in range(2))
+    assert first == second
+    assert first.median > 1, "the products themselves, and more"
+
+
+def test_modules_that_are_loaded_are_counted() -> None:
+    none, some = short.modules(""), short.modules("import json, sqlite3")
+    assert 20 < none < some
+    with pytest.raises(BenchError, match="No module named 'nowhere'"):
+        short.modules("import nowhere")
+
+
+def test_without_jax_its_part_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("XLA_FLAGS", "JAX_PLATFORMS"):  # put back afterwards
+        monkeypatch.setenv(name, "")
+    monkeypatch.setitem(sys.modules, "jax", None)
+    with pytest.raises(SkippedError, match=r"pip install '\.\[jax\]'"):
+        jax.measure(Options())
+
+
+def test_stages_are_those_of_the_graph_in_an_order_in_which_they_can_run() -> None:
+    stages = project.stages()
+    names = list(stages)
+    assert names.index("download") < names.index("normalize") < names.index("train") < names.index("report")
+    assert stages["train"] == [PYTHON, "-m", "stages.train"]
+
+
+def test_a_process_that_fails_is_told_with_what_it_said() -> None:
+    used = project.measure([PYTHON, "-c", "held = b'1' * 50_000_000"], ROOT, {})
+    assert used.seconds > 0
+    assert used.peak_bytes > 50_000_000
+    with pytest.raises(BenchError, match=r"(?s)ended with 3.*why it failed"):
+        project.measure([PYTHON, "-c", "print('why it failed'); raise SystemExit(3)"], ROOT, {})
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["nothing"], "there is no part nothing; there are conventional, roofline"),
+        (["--short", "roofline"], "--short is a part by itself"),
+        (["--repeats", "0"], "--repeats must be at least 1"),
+    ],
+)
+def test_a_wrong_command_line_is_told(line: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        bench.main(line)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("now", "code"), [(1.9, 0), (2.1, 1)])
+def test_ci_fails_where_a_ratio_is_worse(now: float, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    committed = {"short": Part([Figure("a / b", [1.0], margin=2.0)])}
+    assert bench.compare(Part([Figure("a / b", [now])]), committed) == code
+    assert ("error: a / b: 2.1" in capsys.readouterr().err) == bool(code)
+
+
+def test_without_a_committed_form_there_is_nothing_to_compare_with() -> None:
+    with pytest.raises(DigitsError, match="make bench ARGS=short"):
+        bench.compare(Part([]), {})
