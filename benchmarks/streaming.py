@@ -53,7 +53,8 @@ def memory(process: int) -> dict[str, int]:
 
 def prepare(folder: Path, streamed: bool) -> None:
     """Make the folder one in which the stage trains for one epoch."""
-    shutil.copy(ROOT / "params.yaml", folder)
+    for name in ("params.yaml", "versions.yaml"):
+        shutil.copy(ROOT / name, folder)
     parameters.write(folder / "params.yaml", {"train.epochs": 1, "train.stream": streamed})
     normalized = folder / "data/normalized"
     normalized.mkdir(parents=True, exist_ok=True)
