@@ -44,6 +44,9 @@ class Gradients(Generic[T]):
         self, net: Perceptron, of_loss: Callable[[torch.Tensor, T], torch.Tensor | None] = lambda *_: None
     ) -> None:
         self.of_loss = of_loss
+        # Python has no other names for these, and finding them takes longer than they do.
+        self._log_softmax_backward = torch.ops.aten._log_softmax_backward_data.default
+        self._relu_backward = torch.ops.aten.threshold_backward.default
         linear = [layer for layer in net if isinstance(layer, nn.Linear)]
         self.dropout = next((layer for layer in net if isinstance(layer, Dropout)), Dropout(0.0))
         self.weights = [layer.weight for layer in linear]
@@ -76,7 +79,7 @@ class Gradients(Generic[T]):
             output = logits.log_softmax(dim=1)
             gradient = self.of_loss(output, targets)
             if gradient is not None:
-                gradient = torch.ops.aten._log_softmax_backward_data(gradient, output, 1, output.dtype)
+                gradient = self._log_softmax_backward(gradient, output, 1, output.dtype)
                 value = loss(output, targets)
         if gradient is None:
             output = logits.requires_grad_().log_softmax(dim=1)
@@ -109,5 +112,5 @@ class Gradients(Generic[T]):
             if number:
                 # A hidden value is above 0 where ReLU let it through and dropout kept it.
                 gradient = torch.mm(gradient, self.weights[number])
-                gradient = torch.ops.aten.threshold_backward(gradient, values[number], 0)
+                gradient = self._relu_backward(gradient, values[number], 0)
                 gradient.mul_(self.dropout.scale)
