@@ -16,6 +16,7 @@ import psutil
 from digits.common import locking
 from digits.common.files import sha256
 from digits.common.workspace import LOCK
+from prefect_dvc import shell
 from tests.patience import until
 from tests.processes import command_of
 from tests.project import Project
@@ -112,7 +113,7 @@ def processes(pid: int) -> dict[str, list[psutil.Process]]:
     found: dict[str, list[psutil.Process]] = {"flow": [flow], "guard": guards, "dvc": [], "stage": []}
     for server in (server for guard in guards for server in guard.children()):
         # First what forks for the stages of a command, unless they have containers, then the command.
-        forks = '"containers": null' in " ".join(command_of(server))
+        forks = '"containers": null' in server.environ().get(shell.LANE, "")
         children = server.children()
         if len(children) == (2 if forks else 1):
             found["dvc"].append(children[-1])
