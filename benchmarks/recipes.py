@@ -1,7 +1,7 @@
 """Repeat the runs behind the claims of `recipes/`: test accuracy over seeds, seconds, parity.
 
-A run is the stages `train` and `evaluate`, as processes of their own, in a folder of its own; the first seed
-is exported and verified, too. Runs go one after the other, for each uses the cores its recipe asks for.
+A run is the stages from `train` to `evaluate`, as processes of their own, in a folder of its own; the first
+seed is exported and verified, too. Runs go one after the other, for each uses the cores its recipe asks for.
 """
 
 import argparse
@@ -23,7 +23,9 @@ from digits.parameters.recipes import Claim
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "recipes"
-LINKS = ("digits", "stages", "teachers", "data/raw")
+LINKS = ("digits", "stages", "teachers", "data/raw", "versions.yaml")
+EVALUATED = ("crossfit", "calibrate", "evaluate")
+"""The stages that bring a trained model to its figures."""
 SECONDS = re.compile(r"([\d.]+) s from reading the data to the last step")
 
 
@@ -65,7 +67,8 @@ def run(recipe: str, seed: int, folder: Path, verify: bool) -> Run:
     parameters.write(folder / "params.yaml", {**values, "train.seed": seed, "evaluate.min_accuracy": 0.0})
     found = SECONDS.search(stage("train", folder))
     assert found, "the train stage does not say how long it took"
-    stage("evaluate", folder)
+    for name in EVALUATED:
+        stage(name, folder)
     flips = None
     if verify:
         stage("export", folder)

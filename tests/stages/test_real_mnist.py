@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -92,6 +93,15 @@ def test_the_first_run_trains_evaluates_exports_and_proves(default_run: Project,
     assert "CPUExecutionProvider" in {c["provider"] for c in parity["configurations"]}
     assert "94." in first_run.split("accuracy")[-1]
     assert "epoch 5/5" in first_run, "the stage's own lines are in the log"
+
+
+def test_the_table_of_recipes_repeats_a_run(project: Project) -> None:
+    said = project.run(sys.executable, "-m", "benchmarks.recipes", "speedrun", "--seeds", "42").stdout
+    found = re.search(
+        r"^speedrun +([\d.]+)% .* 1 seeds\) .* s  flips 0\n  its claim +([\d.]+)% ", said, re.MULTILINE
+    )
+    assert found, said
+    assert float(found[1]) == pytest.approx(float(found[2]), abs=0.5)
 
 
 def test_the_onnx_file_is_right_for_a_stranger(project: Project) -> None:
