@@ -6,15 +6,19 @@ seed is exported and verified, too. Runs go one after the other, for each uses t
 
 import argparse
 import json
+import math
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median, stdev
+
+from scipy.stats import t as student
 
 from benchmarks.report import machine
 from digits.parameters import recipes
@@ -35,6 +39,9 @@ class Run:
 
     accuracy: float
     seconds: float
+    """From reading the data to the last step."""
+    process_seconds: float
+    """Of the whole `train` process, from its start to its end."""
     flips: int | None
     """Digits that onnxruntime predicts otherwise; None where it was not asked."""
 
@@ -65,7 +72,10 @@ def run(recipe: str, seed: int, folder: Path, verify: bool) -> Run:
     values = recipes.overrides(FOLDER, recipe)
     # The gate is for users; here every result counts.
     parameters.write(folder / "params.yaml", {**values, "train.seed": seed, "evaluate.min_accuracy": 0.0})
-    found = SECONDS.search(stage("train", folder))
+    began = time.perf_counter()
+    said = stage("train", folder)
+    process_seconds = time.perf_counter() - began
+    found = SECONDS.search(said)
     assert found, "the train stage does not say how long it took"
     for name in EVALUATED:
         stage(name, folder)
@@ -75,7 +85,7 @@ def run(recipe: str, seed: int, folder: Path, verify: bool) -> Run:
         stage("verify", folder)
         flips = json.loads((folder / "reports/parity.json").read_text())["class_flips"]
     accuracy = json.loads((folder / "reports/metrics.json").read_text())["accuracy"]
-    return Run(accuracy, float(found[1]), flips)
+    return Run(accuracy, float(found[1]), process_seconds, flips)
 
 
 def rows(name: str, runs: Sequence[Run], claim: Claim) -> Iterator[str]:
@@ -91,12 +101,39 @@ def rows(name: str, runs: Sequence[Run], claim: Claim) -> Iterator[str]:
     yield f"{'  its claim':<14} {claim.accuracy:8.3%} ± {claim.deviation:.3%}{'':37}{claim.seconds:7.1f} s"
 
 
+def confidence(accuracies: Sequence[float], bar: float) -> float:
+    """That the mean over all seeds is above `bar`, 0 to 1, by Student's t-test, one-sided.
+
+    Raises:
+        ValueError: there are fewer than two, or all are the same.
+    """
+    deviation = stdev(accuracies)
+    if not deviation:
+        raise ValueError("all accuracies are the same")
+    error = deviation / math.sqrt(len(accuracies))
+    return float(student.cdf((mean(accuracies) - bar) / error, len(accuracies) - 1))
+
+
+def record(runs: Sequence[Run], bar: float) -> Iterator[str]:
+    """How sure it is that the mean accuracy is above the bar, and what a run takes from a cold process."""
+    sure = confidence([r.accuracy for r in runs], bar)
+    seconds = [r.process_seconds for r in runs]
+    yield f"  mean above {bar:.1%} with a confidence of {sure:.6f}"
+    yield (
+        f"  whole train process: {mean(seconds):.2f} s ± {stdev(seconds):.2f} s "
+        f"({min(seconds):.2f} to {max(seconds):.2f})"
+    )
+
+
 def main() -> None:
     """Read the command line, run, print the table. The exit code says nothing about the claims."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipes", nargs="*", help="all, if not given")
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of those of each claim")
+    parser.add_argument("--bar", type=float, help="an accuracy, 0 to 1: is the mean above it?")
     arguments = parser.parse_args()
+    if arguments.bar is not None and len(arguments.seeds or ()) < 2:
+        parser.error("--bar wants --seeds, two at least; a record has twenty")
     try:
         chosen = arguments.recipes or recipes.names(FOLDER)
         claims = {name: recipes.read(FOLDER, name).claim for name in chosen}
@@ -113,6 +150,8 @@ def main() -> None:
                 result = f"{runs[-1].accuracy:.2%}, {runs[-1].seconds:.1f} s"
                 print(f"{recipe}, seed {seed}: {result}", file=sys.stderr, flush=True)
             table += rows(recipe, runs, claim)
+            if arguments.bar is not None:
+                table += record(runs, arguments.bar)
     print("\n".join(table))
 
 
