@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Self
 
 from pydantic import NonNegativeFloat, PositiveFloat, model_validator
@@ -31,3 +31,28 @@ class SGD(Solver):
         import torch
 
         return torch.optim.SGD(weights, **self.model_dump(), fused=True)
+
+    def step(self, optimizer: torch.optim.Optimizer, evaluate: Callable[[], torch.Tensor]) -> None:
+        evaluate()
+        if self.momentum:
+            optimizer.step()
+            return
+        # Without momentum there is no state to look after, which takes the optimizer longer than the update.
+        import torch
+        from torch.optim.sgd import sgd
+
+        with torch.no_grad():
+            for group in optimizer.param_groups:
+                weights = [weight for weight in group["params"] if weight.grad is not None]
+                sgd(
+                    weights,
+                    [weight.grad for weight in weights],
+                    [None] * len(weights),
+                    fused=True,
+                    lr=group["lr"],
+                    weight_decay=self.weight_decay,
+                    momentum=0.0,
+                    dampening=0.0,
+                    nesterov=False,
+                    maximize=False,
+                )
