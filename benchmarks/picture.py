@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmarks.figures import Figure, Part
 
@@ -43,8 +43,9 @@ def _panel(axes: Axes, groups: Mapping[str, list[Figure]], title: str, rows: int
             labels.append(figure.name)
     axes.set_title(title, fontsize=10)
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
-    axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.axvline(1, color="#bbbbbb", linewidth=0.8, zorder=0)
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     for tick, label in zip(axes.get_yticklabels(), labels, strict=True):
@@ -61,8 +62,7 @@ def _row(axes: Axes, row: int, figure: Figure) -> None:
     color = COLORS[figure.met]
     axes.plot([min(figure.values), max(figure.values)], [row, row], color=color, linewidth=3, alpha=0.35)
     axes.plot(figure.median, row, "o", color=color, markersize=5)
-    axes.annotate(
-        f"{figure.median:.3g}", (max(figure.values), row), (6, -3), textcoords="offset points", fontsize=7
-    )
+    right = max(*figure.values, figure.median, figure.at_most or 0.0)
+    axes.annotate(f"{figure.median:.3g}", (right, row), (6, -3), textcoords="offset points", fontsize=7)
     if figure.at_most is not None:
         axes.plot(figure.at_most, row, "|", color="black", markersize=11)
