@@ -1,9 +1,12 @@
 """A run that finds nothing to do, told to the server in two requests: to load Prefect would take longer."""
 
 import base64
+import http
 import http.client
 import json
 import os
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +17,7 @@ from prefect_dvc.transcript import Outcome, StageResult, in_a_line
 
 ENOUGH = {"PREFECT_API_URL", "PREFECT_API_AUTH_STRING"}
 """What of Prefect's settings for clients is known here."""
-SECONDS = 30.0
+SECONDS = 60.0  # for an answer
 
 
 def nothing_follows(project: Project, options: Mapping[str, Any]) -> bool:
@@ -65,6 +68,14 @@ def _post(address: str, content: Mapping[str, Any]) -> dict[str, Any]:
     if password := os.environ.get("PREFECT_API_AUTH_STRING"):
         headers["Authorization"] = f"Basic {base64.b64encode(password.encode()).decode()}"
     request = urllib.request.Request(address, json.dumps(content).encode(), headers)
-    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
-        found: dict[str, Any] = json.load(answer)
-    return found
+    until = time.monotonic() + SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+                found: dict[str, Any] = json.load(answer)
+            return found
+        except urllib.error.HTTPError as error:
+            # Its database is busy, as it is where a server has just started: Prefect asks again, too.
+            if error.code != http.HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > until:
+                raise
+            time.sleep(0.2)

@@ -1,6 +1,9 @@
 """A run that finds nothing to do is told to the server without Prefect."""
 
+import http.server
+import json
 import socket
+import threading
 from typing import Any
 
 import pytest
@@ -54,6 +57,25 @@ def test_a_server_that_is_away_is_left_to_prefect(monkeypatch: pytest.MonkeyPatc
         port = listener.getsockname()[1]
     monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{port}/api")
     assert idle.record("repro", {}, RESULTS, None) is None
+
+
+def test_a_server_whose_database_is_busy_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [(503, {}), (200, {"id": "1"}), (503, {}), (503, {}), (201, {"name": "busy-bee"})]
+
+    class Busy(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            code, content = answers.pop(0)
+            self.send_response(code)
+            self.end_headers()
+            self.wfile.write(json.dumps(content).encode())
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{server.server_port}/api")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        assert idle.record("repro", {}, RESULTS, None) == "busy-bee"
+        server.shutdown()
+    assert not answers
 
 
 def test_what_is_still_to_be_done_after_stages_that_are_up_to_date(make: Any) -> None:
