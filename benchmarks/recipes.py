@@ -20,12 +20,12 @@ from statistics import mean, median, stdev
 
 from scipy.stats import t as student
 
+from benchmarks.project import ROOT
 from benchmarks.report import machine
 from digits.parameters import recipes
 from digits.parameters import schema as parameters
 from digits.parameters.recipes import Claim
 
-ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "recipes"
 LINKS = ("digits", "stages", "teachers", "data/raw", "versions.yaml")
 EVALUATED = ("crossfit", "calibrate", "evaluate")

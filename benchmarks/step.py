@@ -22,10 +22,10 @@ def values() -> TrainingValues:
     return TrainingValues.read(ROOT / "params.yaml", {**defaults, "train.epochs": 1, "train.device": "cpu"})
 
 
-def hidden_sizes(chosen: TrainingValues) -> list[int]:
-    """Of the default network."""
+def layer_sizes(chosen: TrainingValues) -> list[int]:
+    """Of the default network, its inputs and its outputs included."""
     assert isinstance(chosen.model, FeedForwardNet)
-    return chosen.model.hidden_sizes
+    return [28 * 28, *chosen.model.hidden_sizes, 10]
 
 
 def examples(count: int | None = None) -> Examples:
@@ -78,4 +78,4 @@ def multiply(
 
 def matrix_products(chosen: TrainingValues, steps: int) -> Callable[[], None]:
     """Those of `steps` steps of the default network, and nothing else."""
-    return multiply(products([28 * 28, *hidden_sizes(chosen), 10], chosen.train.batch_size), steps)
+    return multiply(products(layer_sizes(chosen), chosen.train.batch_size), steps)

@@ -88,16 +88,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     up_to_date = nothing_follows = False
-    with (
-        suppress(BusyError, ProjectError, OSError),
-        workspace.alone(),
-    ):  # the flow waits, or says what is wrong
+    # The flow waits, or says what is wrong.
+    with suppress(BusyError, ProjectError, OSError), workspace.alone():
         up_to_date = not (arguments["force"] or overrides) and workspace.project.up_to_date(stages)
         nothing_follows = up_to_date and _nothing_follows(workspace, stages, arguments)
-    results = idle.up_to_date(stages)
-    if nothing_follows and (run_name := idle.record("pipeline", arguments, results, EMBEDDED)):
-        print(f"Flow run {run_name!r}: nothing to run, all is up to date")
-        print(f"\n{summary(results, workspace.folder)}")
+    if nothing_follows and (results := idle.tell("pipeline", arguments, stages, EMBEDDED)):
+        print(summary(results, workspace.folder))
         return 0
     from flows.pipeline import pipeline  # loads Prefect
 

@@ -73,10 +73,7 @@ def is_published(root: Path, model: ModelArtifact) -> bool:
         OSError: likewise, of a disk.
     """
     with _made(root, model) as (files, _):
-        unsigned = (
-            signing.KEY in os.environ and not (root / RELEASES / files.name / signing.SIGNATURE).exists()
-        )
-        return not (unsigned or _is_new(root, files.name))
+        return not (_key_for(root / RELEASES / files.name) or _is_new(root, files.name))
 
 
 @contextmanager
@@ -143,10 +140,15 @@ def _fill(scratch: Path, root: Path, model: ModelArtifact, lock: dict[str, Any])
     return metrics
 
 
+def _key_for(folder: Path) -> str | None:
+    """The key that this release is still to be signed with, if any."""
+    return None if (folder / signing.SIGNATURE).exists() else os.environ.get(signing.KEY)
+
+
 def _sign(folder: Path, scratch: Path) -> None:
     """Sign a release where there is a key: in its folder if it is out already, else where it is made."""
-    key = os.environ.get(signing.KEY)
-    if not key or (folder / signing.SIGNATURE).exists():
+    key = _key_for(folder)
+    if not key:
         return
     try:
         signing.sign(folder if folder.exists() else scratch, Path(key))

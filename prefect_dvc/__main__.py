@@ -97,20 +97,19 @@ def _run(limits: list[tuple[str, float]], pools: list[tuple[str, str]], **option
         up_to_date = bool(stages) and not options["force"] and workspace.project.up_to_date(stages)
         nothing_follows = up_to_date and idle.nothing_follows(workspace.project, options)
     parameters = options | {"limits": dict(limits), "pools": dict(pools)}
-    if nothing_follows:
-        results = idle.up_to_date(stages)
-        if name := idle.record("repro", parameters, results, embedded):
-            print(f"Flow run {name!r}: nothing to run, all is up to date")
-            return _listed(results)
+    if nothing_follows and (results := idle.tell("repro", parameters, stages, embedded)):
+        return _listed(results)
     from prefect_dvc.flow import repro  # loads Prefect
 
     with nullcontext() if up_to_date else workspace.load_ahead():
         state = run(lambda: repro(**parameters, return_state=True), embedded)
-    return state if isinstance(state, int) else _listed(state.result())
+    if isinstance(state, int):
+        return state
+    print()
+    return _listed(state.result())
 
 
 def _listed(results: "Sequence[StageResult]") -> int:
-    print()
     for result in results:
         print(f"{result.seconds:8.1f} s  {result.outcome:20}  {result.stage}")
     return 0

@@ -36,6 +36,21 @@ def up_to_date(stages: Sequence[Stage]) -> list[StageResult]:
     return [StageResult(stage.name, Outcome.UP_TO_DATE, 0.0) for stage in stages]
 
 
+def tell(
+    flow: str, parameters: Mapping[str, Any], stages: Sequence[Stage], embedded: EmbeddedServer | None
+) -> list[StageResult] | None:
+    """Tell the server and the user of a run that found these stages up to date; how they ended.
+
+    None where that is for Prefect, as `record` says.
+    """
+    results = up_to_date(stages)
+    name = record(flow, parameters, results, embedded)
+    if name is None:
+        return None
+    print(f"Flow run {name!r}: nothing to run, all is up to date\n")
+    return results
+
+
 def record(
     flow: str,
     parameters: Mapping[str, Any],

@@ -35,7 +35,7 @@ def measure(options: Options) -> Part:
     jax.config.update("jax_default_prng_impl", "unsafe_rbg")
     values, data = step.values(), step.examples()
     began = time.perf_counter()
-    training = Training(step.hidden_sizes(values), values, data.images.numpy(), data.labels.numpy())
+    training = Training(step.layer_sizes(values), values, data.images.numpy(), data.labels.numpy())
     first = training.epoch()
     compiled = time.perf_counter() - began
     if cores:
@@ -55,12 +55,11 @@ def measure(options: Options) -> Part:
 class Training:
     """The default network in JAX; every call of `epoch` goes on from the last one."""
 
-    def __init__(self, hidden_sizes: list[int], values: Any, images: Any, labels: Any) -> None:
+    def __init__(self, sizes: list[int], values: Any, images: Any, labels: Any) -> None:
         import jax
         import jax.numpy as jnp
 
         self._key = jax.random.key(values.train.seed)
-        sizes = [28 * 28, *hidden_sizes, 10]
         self._weights = [
             _layer(jax.random.fold_in(self._key, number), *pair)
             for number, pair in enumerate(pairwise(sizes))

@@ -62,7 +62,7 @@ def operators(values: TrainingValues, data: Examples) -> Figure:
     step.epoch(values, half)()  # so that what is done only once has been done
     few, many = (calls(step.epoch(values, chosen)) for chosen in (half, data))
     each = (many - few) / (count / batch)
-    of_products = len(step.products([28 * 28, *step.hidden_sizes(values), 10], batch))
+    of_products = len(step.products(step.layer_sizes(values), batch))
     return Figure("operator calls / matrix products of a step", [each / of_products], margin=COUNT_MARGIN)
 
 

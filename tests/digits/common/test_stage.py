@@ -11,6 +11,19 @@ from tests.project import ROOT
 TOO_LARGE = 10**17  # bytes: more than a process can address
 
 
+def failed(code: str, folder: Path) -> str:
+    """What a stage says on standard error that ends with 1."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    return done.stderr
+
+
 @pytest.mark.parametrize(
     ("library", "take"), [("numpy", f"numpy.ones({TOO_LARGE})"), ("torch", f"torch.ones({TOO_LARGE})")]
 )
@@ -20,15 +33,8 @@ import {library}
 from digits.common.stage import run
 run(lambda values: {take}, lambda: None)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
+    said = failed(code, tmp_path)
+    (line,) = said.splitlines()
     assert line.startswith("error: not enough memory: ")
     assert "docs/scaling.md" in line
 
@@ -40,13 +46,6 @@ def main(values):
     raise RuntimeError("shapes cannot be multiplied")
 run(main, lambda: None)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
-    assert "RuntimeError: shapes cannot be multiplied" in done.stderr
-    assert 'File "<string>"' in done.stderr
+    said = failed(code, tmp_path)
+    assert "RuntimeError: shapes cannot be multiplied" in said
+    assert 'File "<string>"' in said
