@@ -24,13 +24,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prefect's home, empty before the first run."""
+    return tmp_path_factory.mktemp("home") / "prefect"
+
+
 @pytest.fixture
-def command(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def command(installed: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The console script of the installed package, for a user who has configured no server."""
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHONPATH", str(installed))
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    monkeypatch.setenv("PREFECT_HOME", str(home))
     return [sys.executable, str(installed / "bin/prefect-dvc")]
 
 

@@ -1,6 +1,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -25,19 +26,25 @@ def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def server(costly: None) -> Iterator[EmbeddedServer]:
+def used_home(prefect_home: Path, tmp_path: Path) -> Path:
+    """A Prefect home in which a server has been before."""
+    return shutil.copytree(prefect_home, tmp_path / "prefect")
+
+
+@pytest.fixture
+def embedded(used_home: Path) -> Iterator[EmbeddedServer]:
     started = EmbeddedServer()
     yield started
     started.stop()
 
 
-def test_it_answers_and_then_is_gone(server: EmbeddedServer) -> None:
-    server.wait()
-    with urllib.request.urlopen(f"{server.url}/health") as answer:
+def test_it_answers_and_then_is_gone(embedded: EmbeddedServer) -> None:
+    embedded.wait()
+    with urllib.request.urlopen(f"{embedded.url}/health") as answer:
         assert json.load(answer) is True
-    server.stop()
+    embedded.stop()
     with pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(f"{server.url}/health")
+        urllib.request.urlopen(f"{embedded.url}/health")
 
 
 @pytest.mark.usefixtures("costly")
@@ -51,7 +58,7 @@ def test_several_that_start_at_once_make_one_database() -> None:
             server.stop()
 
 
-@pytest.mark.usefixtures("costly")
+@pytest.mark.usefixtures("used_home")
 def test_it_ends_with_a_process_that_is_killed(
     tmp_path: Path, processes_gone: Callable[[Path], None]
 ) -> None:
@@ -88,10 +95,8 @@ def test_a_database_of_another_version_is_named(tmp_path: Path) -> None:
     server.stop()
 
 
-def test_a_database_that_is_locked_is_named(server: EmbeddedServer, tmp_path: Path) -> None:
-    server.wait()  # makes one
-    server.stop()
-    database = tmp_path / "prefect/prefect.db"
+def test_a_database_that_is_locked_is_named(used_home: Path) -> None:
+    database = used_home / "prefect.db"
     with contextlib.closing(sqlite3.connect(database, timeout=300)) as held:
         held.execute("begin exclusive")
         another = EmbeddedServer()
@@ -100,9 +105,9 @@ def test_a_database_that_is_locked_is_named(server: EmbeddedServer, tmp_path: Pa
         another.stop()
 
 
-def test_a_server_that_is_slow_is_given_up(server: EmbeddedServer) -> None:
+def test_a_server_that_is_slow_is_given_up(embedded: EmbeddedServer) -> None:
     with pytest.raises(ServerError, match="timed out"):
-        server.wait(0.05)
+        embedded.wait(0.05)
 
 
 @pytest.mark.parametrize(
