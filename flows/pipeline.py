@@ -21,7 +21,7 @@ from flows.run_records import recorded, settle
 from flows.workspace import ModelArtifact, model_of, workspace_of
 from prefect_dvc import changes
 from prefect_dvc.commits import Destination, publish
-from prefect_dvc.flow import begin, fetched, nothing_new, pushed, skipped
+from prefect_dvc.flow import begin, changed_meanwhile, fetched, nothing_new, pushed, skipped
 from prefect_dvc.project import ProjectError, Stage
 from prefect_dvc.runs import run_stages
 from prefect_dvc.schedule import OnFailure
@@ -128,9 +128,9 @@ def _run_all(
     results, messages = run_stages(workspace, stages, how, jobs=jobs, on_failure=on_failure)
     if messages:
         return Failed(message="\n".join([*messages, *skipped(results)]))
-    ran = [result for result in results if result.outcome is not Outcome.UP_TO_DATE]
-    if ran and (stale := workspace.project.stale(names)):
-        return Failed(message=f"error: changed while the pipeline ran: {', '.join(stale)}; run it again")
+    if problem := changed_meanwhile(workspace, stages, results):
+        return Failed(message=problem)
+    ran = any(result.outcome is not Outcome.UP_TO_DATE for result in results)
     if model:
         # Where nothing ran, it has nothing to tell that a task would be worth.
         state: Any = release(workspace, model, return_state=True) if ran else release.fn(workspace, model)

@@ -72,11 +72,8 @@ def repro(
             )
             if messages:
                 return Failed(message="\n".join([*messages, *skipped(results)]), data=results)
-            sure = [stage.name for stage in stages if not (stage.always_changed or stage.is_source)]
-            if stale := workspace.project.stale(sure):
-                return Failed(
-                    message=f"error: changed while the stages ran: {', '.join(stale)}; run it again"
-                )
+            if problem := changed_meanwhile(workspace, stages, results):
+                return Failed(message=problem)
             if remote and (problem := pushed(workspace)):
                 return Failed(message=problem)
             made = publish(workspace.project, start, to) if start else ""
@@ -113,6 +110,15 @@ def fetched(workspace: Workspace, stages: list[str]) -> bool:
     if not state.is_completed():
         get_run_logger().warning("Going on without the remote. %s", state.message)
     return bool(state.is_completed())
+
+
+def changed_meanwhile(workspace: Workspace, stages: list[Stage], results: list[StageResult]) -> str | None:
+    """What to say where stages that this run brought up to date are stale again, if any."""
+    if all(result.outcome is Outcome.UP_TO_DATE for result in results):
+        return None
+    sure = [stage.name for stage in stages if not (stage.always_changed or stage.is_source)]
+    stale = workspace.project.stale(sure)
+    return f"error: changed while the stages ran: {', '.join(stale)}; run it again" if stale else None
 
 
 def pushed(workspace: Workspace) -> str | None:

@@ -180,7 +180,7 @@ def test_a_stage_that_changes_under_the_pipeline_fails_it(make_workspace: MakeWo
     Path("source").write_text("first")
     state = run()
     assert state.is_failed()
-    assert "changed while the pipeline ran: train" in state.message
+    assert "changed while the stages ran: train" in state.message
 
 
 @pytest.mark.usefixtures("prefect_server")
