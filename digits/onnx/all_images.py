@@ -11,16 +11,9 @@ from torch import Tensor
 
 from digits.networks.classifier import Classifier
 from digits.onnx import layers
-from digits.onnx.bound import (
-    MISSED,
-    OUTWARD,
-    OVERFLOW,
-    first_error,
-    gamma,
-    local_error,
-    of_log_softmax,
-)
 from digits.onnx.layers import Layer, Mean, UnknownNetworkError
+from digits.onnx.propagation import first_error, local_error
+from digits.onnx.rounding import MISSED, OUTWARD, OVERFLOW, gamma, of_log_softmax
 
 
 class Reach(NamedTuple):

@@ -1,11 +1,7 @@
-"""How far the answers of any float32 runtime can be from the exact ones. docs/proof.md has the theorem.
-
-The model of rounding, and gamma, are those of N. J. Higham, Accuracy and Stability of Numerical
-Algorithms, 2nd edition, chapters 2 and 3.
-"""
+"""How far the answers of any float32 runtime can be from the exact ones. docs/proof.md has the theorem."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,26 +12,11 @@ from torch import Tensor
 from digits.networks.classifier import Classifier
 from digits.onnx import layers
 from digits.onnx.layers import Layer
+from digits.onnx.propagation import forward, of_logits
+from digits.onnx.rounding import OUTWARD, OVERFLOW, gamma, of_log_softmax
 
 Floats = NDArray[np.float64]
 
-UNIT = 2.0**-24
-"""The unit roundoff of float32, to nearest."""
-MISSED = 2.0**-33
-"""What float64 can miss of sums whose terms have signs, as a part of their absolute sum: 2²⁰ roundings."""
-OUTWARD = 1 + 2.0**-20
-"""Pays for that: errors of float64 are 2⁻²⁹ of those that are bounded, and sums of positive numbers exact
-to 1e-12 of their value."""
-UNDERFLOW = 2.0**-80
-"""What flushing subnormal numbers to zero, below 2⁻¹²⁶ each, can come to in a term of ordinary size."""
-OVERFLOW = 2.0**100
-"""Above this nothing is promised; float32 ends at 2¹²⁸."""
-OF_NORMALIZATION = 8
-"""More roundings of a term: (grey / 255 - mean) / std, with divisions or reciprocals, or folded."""
-SPREAD, CONSTANT = 16.0, 64.0
-"""Of log-softmax: so many units for each unit of distance to the largest logit, and so many besides."""
-DOUBTS = 8
-"""Units per image whose state is looked at more closely, in a layer; if there are more, none is."""
 CHUNK = 250
 UNITS = 500_000
 """Images and units at a time: what the caches hold, and the memory."""
@@ -69,32 +50,6 @@ class Bounds(NamedTuple):
         """[n]: whether every runtime predicts this digit, and none another one equally."""
         found: NDArray[np.bool_] = self.slack.min(axis=1) > 0
         return found
-
-
-class Forward(NamedTuple):
-    """One layer of some images."""
-
-    outputs: Tensor
-    """z, exact to float64, before the ReLU."""
-    error: Tensor
-    """The most by which a runtime's differ, by sums of absolute values."""
-    total: Tensor
-    """The same behind the ReLU."""
-    added: Tensor
-    """What of that is not the error of the layers before, carried through the signs of their weights."""
-    slope: Tensor
-    """How much of an error of the inputs goes through the ReLU: 1 or 0, and where the error could change its
-    state, something between, and `added` has the rest: with an error d of at most t, |z| < t,
-    relu(z + d) - relu(z) is within (t - |z|) / 2 of d (t + z) / 2t."""
-
-
-LocalError = Callable[[Layer, Tensor, Tensor], Tensor]
-"""What `local_error` is to float32."""
-
-
-def gamma(roundings: int, unit: float = UNIT) -> float:
-    """nu / (1 - nu): the most by which n roundings change a number, relatively; inf where nu >= 1."""
-    return roundings * unit / (1 - roundings * unit) if roundings * unit < 1 else math.inf
 
 
 def bounds(classifier: Classifier, images: NDArray[np.uint8]) -> Bounds:
@@ -137,157 +92,3 @@ def _bounds(network: Sequence[Layer], pictures: Tensor, mean: float, std: float)
     largest = torch.stack([layer.error.flatten(1).amax(1) for layer in forwards]).amax(0)
     safe = largest <= gamma(1) * OVERFLOW
     return logits, found.masked_fill(~safe[:, None, None], torch.inf)
-
-
-def of_logits(network: Sequence[Layer], forwards: Sequence[Forward]) -> Tensor:
-    """The most by which the difference of two logits can be wrong: [n, classes, classes]."""
-    last = forwards[-1]
-    found = last.added[:, :, None] + last.added[:, None]
-    rows = torch.eye(last.outputs.shape[1], dtype=torch.float64).expand(len(last.outputs), -1, -1)
-    for carried, added in _carried(network, forwards, rows):
-        found += _of_pairs(carried, added)
-    missed = MISSED * len(network) * last.total  # each layer's share is below the total error
-    found += missed[:, :, None] + missed[:, None]
-    return found
-
-
-@torch.inference_mode()
-def forward(network: Sequence[Layer], pictures: Tensor, mean: float, std: float) -> list[Forward]:
-    """What each layer answers, of pictures [n, 1, 28, 28] in [0, 1]."""
-    forwards = [_first(network[0], pictures, mean, std)]
-    for number in range(1, len(network)):
-        forwards.append(following(network[: number + 1], forwards, local_error))
-    return forwards
-
-
-def _first(layer: Layer, pictures: Tensor, mean: float, std: float) -> Forward:
-    local = first_error(layer, pictures, mean, std)
-    return _settled([layer], [], layer.values((pictures - mean) / std), local, local, 0)
-
-
-def first_error(layer: Layer, pictures: Tensor, mean: float, std: float) -> Tensor:
-    """Of the first layer's outputs, with the normalization before it or in it; it grows with the ink."""
-    rounded = gamma(layer.roundings + OF_NORMALIZATION)
-    ink, paper = pictures / std, torch.full_like(pictures[:1], mean / std)
-    terms = layer.sizes(ink + paper.abs()) + layer.bias_size + _folded(layer, -paper)
-    return (rounded * (1 + rounded) * terms + underflow(layer, ink + paper.abs())) * OUTWARD
-
-
-def _folded(layer: Layer, blank: Tensor) -> Tensor:
-    """How large the bias can be that has the mean in it: summed up in float32, it is then a term more."""
-    return (layer.values(blank) - layer.bias).abs() + layer.bias_size
-
-
-def following(
-    network: Sequence[Layer], forwards: Sequence[Forward], local_error: LocalError, doubts: int = DOUBTS
-) -> Forward:
-    """The last layer of `network`, by all those before it."""
-    before, layer = network[-2:]
-    exact, wrong = forwards[-1].outputs, forwards[-1].total
-    if before.rectified:
-        exact = exact.clamp(min=0)
-    outputs, carried = layer.values(exact), layer.sizes(wrong)
-    local = local_error(layer, exact.abs() + wrong, outputs.abs() + carried)
-    total = (local + carried) * OUTWARD
-    return _settled(network, forwards, outputs, local, total, doubts)
-
-
-def local_error(layer: Layer, inputs: Tensor, outputs: Tensor | None = None) -> Tensor:
-    """By how much a runtime's W a + b can be wrong for its own `a`, which are at most `inputs` in size.
-
-    How large W a + b can be, `outputs`, does not matter here: rounding it is one of the sum's roundings.
-    """
-    local = gamma(layer.roundings) * (layer.sizes(inputs) + layer.bias_size)
-    return (local + underflow(layer, inputs)) * OUTWARD
-
-
-def _settled(
-    network: Sequence[Layer],
-    forwards: Sequence[Forward],
-    outputs: Tensor,
-    local: Tensor,
-    total: Tensor,
-    doubts: int,
-) -> Forward:
-    """The last layer of `network` with its ReLU, by the errors of its outputs."""
-    if not network[-1].rectified:
-        return Forward(outputs, total, total, local, torch.ones_like(total))
-    sharp = _sharpened(network, forwards, outputs, local, total, doubts) if doubts else total
-    slope, rest = _relu(outputs, sharp)
-    behind = torch.where(outputs > 0, total, (total + outputs).clamp(min=0))
-    return Forward(outputs, total, behind, slope * local + rest, slope)
-
-
-def _relu(outputs: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
-    """How much of an error of at most `errors` a ReLU lets through, and how far that may be wrong."""
-    slope = ((errors + outputs) / (2 * errors)).clamp(0, 1)
-    return slope, (errors - outputs.abs()).clamp(min=0) / 2
-
-
-def _sharpened(
-    network: Sequence[Layer],
-    forwards: Sequence[Forward],
-    outputs: Tensor,
-    local: Tensor,
-    total: Tensor,
-    doubts: int,
-) -> Tensor:
-    """`total`, smaller where it could change the state of a ReLU and the signs of the weights count."""
-    images, units = (outputs.abs() <= total).flatten(1).nonzero(as_tuple=True)
-    if not 0 < len(images) <= doubts * len(outputs):
-        return total
-    rows = torch.zeros(len(images), 1, outputs[0].numel(), dtype=torch.float64)
-    rows[range(len(images)), 0, units] = 1
-    some = [Forward(*(part[images] for part in before)) for before in forwards]
-    error = (local + MISSED * len(network) * total).flatten(1)[images, units]
-    for carried, added in _carried(network, some, rows.unflatten(2, outputs.shape[1:])):
-        error += (carried[:, 0].abs() * added).sum(1)
-    sharp = total.flatten(1).clone()
-    sharp[images, units] = torch.minimum(error * OUTWARD, sharp[images, units])
-    return sharp.view_as(total)
-
-
-def _carried(
-    network: Sequence[Layer], forwards: Sequence[Forward], rows: Tensor
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """From the last hidden layer to the first: rows and what they meet, [n, r, units] and [n, units].
-
-    The rows are `rows` [n, r, *outputs] times the layers behind, with their signs; they meet what is `added`.
-    """
-    for layer, before in zip(reversed(network[1:]), reversed(forwards[: len(network) - 1]), strict=True):
-        rows = layer.back(rows)
-        yield rows.flatten(2), before.added.flatten(1)
-        rows = rows * before.slope[:, None]
-
-
-def _of_pairs(rows: Tensor, errors: Tensor) -> Tensor:
-    """Σ |rᵢ - rⱼ| e for each pair of rows [n, classes, m], with errors [n, m]: [n, classes, classes]."""
-    scaled = rows * errors[:, None]
-    found = scaled.new_zeros(len(rows), rows.shape[1], rows.shape[1])
-    for i in range(rows.shape[1] - 1):
-        found[:, i, i + 1 :] = (scaled[:, i, None] - scaled[:, i + 1 :]).abs_().sum(2)
-    return found + found.transpose(1, 2)
-
-
-def of_log_softmax(
-    distances: Tensor,
-    errors: Tensor,
-    unit: float = UNIT,
-    spread: float = SPREAD,
-    constant: float = CONSTANT,
-) -> Tensor:
-    """What log-softmax adds to the error of a difference, by distances [n, classes] from the largest logit.
-
-    Args:
-        errors: of the differences of logits, [n, classes, classes].
-        unit: the unit roundoff.
-        spread: how many of its roundings grow with the distance.
-        constant: how many do not.
-    """
-    own = unit * (spread * (distances + errors.amax(2)) + constant)
-    return own[:, :, None] + own[:, None, :]
-
-
-def underflow(layer: Layer, inputs: Tensor) -> float:
-    """What flushing subnormal numbers to zero can come to in a layer whose inputs are at most so large."""
-    return UNDERFLOW * layer.terms * layer.largest**2 * (1 + float(inputs.max()))

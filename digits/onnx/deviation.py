@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from digits.onnx import layers
-from digits.onnx.bound import OF_NORMALIZATION, Floats, forward, gamma
+from digits.onnx.bound import Floats
 from digits.onnx.contract import OUTPUT
 from digits.onnx.figures import short
+from digits.onnx.propagation import OF_NORMALIZATION, forward
 from digits.onnx.proven import leading_to
+from digits.onnx.rounding import gamma
 from digits.onnx.runtime import Model, Runtime
 
 COMPARED = ("Gemm", "Conv", "Relu", "ReduceMean")

@@ -7,13 +7,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from digits.onnx import bound, file_layers
-from digits.onnx.bound import OUTWARD, Bounds, Forward, gamma
+from digits.onnx import bound, file_layers, propagation
+from digits.onnx.bound import Bounds
 from digits.onnx.layers import Layer, Mean
+from digits.onnx.propagation import Forward
+from digits.onnx.rounding import OUTWARD, UNIT, gamma, of_log_softmax, underflow
 
 HALF = 2.0**-11
 """The unit roundoff of float16, to nearest."""
-SINGLE = bound.UNIT
+SINGLE = UNIT
 TINY = 2.0**-25
 """What rounding a subnormal float16 number can come to: they are kept, not flushed to zero."""
 LARGEST = 65504.0 / 2
@@ -23,9 +25,9 @@ OF_A_QUOTIENT = 2
 OF_RESULTS = 2
 """Of a layer's sums: without the bias, and with it."""
 SPREAD, CONSTANT = 3.0, 4.0
-"""Of log-softmax, as in `bound`: two subtractions, of which the second takes less than 2.5."""
+"""Of log-softmax, as in `rounding`: two subtractions, of which the second takes less than 2.5."""
 DOUBTS = 100
-"""As in `bound`. With sums in float16 all units are in doubt, and none is looked at."""
+"""As in `propagation`. With sums in float16 all units are in doubt, and none is looked at."""
 CHUNK = 50
 
 
@@ -63,10 +65,10 @@ def _bounds(
     network, forwards = [_identity(pictures), *layers], [_normalized(pictures, mean, std)]
     local_error = partial(_local_error, sums=sums)
     for number in range(1, len(network)):
-        forwards.append(bound.following(network[: number + 1], forwards, local_error, doubts))
-    logits, found = forwards[-1].outputs, bound.of_logits(network, forwards)
+        forwards.append(propagation.following(network[: number + 1], forwards, local_error, doubts))
+    logits, found = forwards[-1].outputs, propagation.of_logits(network, forwards)
     distances = logits.amax(1, keepdim=True) - logits
-    found = (found + bound.of_log_softmax(distances, found, HALF, SPREAD, CONSTANT)) * OUTWARD
+    found = (found + of_log_softmax(distances, found, HALF, SPREAD, CONSTANT)) * OUTWARD
     sizes = [_sizes(layer, before) for layer, before in zip(network[1:], forwards, strict=False)]
     sizes.append(forwards[0].outputs.abs().flatten(1).amax(1))
     safe = (torch.stack(sizes).amax(0) <= LARGEST) & (4 * TINY < std * HALF < 0.5)
@@ -89,9 +91,9 @@ def _normalized(pictures: Tensor, mean: float, std: float) -> Forward:
 
 
 def _local_error(layer: Layer, inputs: Tensor, outputs: Tensor, sums: float) -> Tensor:
-    """As `bound.local_error`: what the sum can lose, then the roundings to float16 of what comes of it."""
+    """As `propagation.local_error`: what the sum can lose, then the roundings of its result to float16."""
     summed = gamma(layer.roundings, sums) * (layer.sizes(inputs) + layer.bias_size)
-    summed = summed + (TINY * layer.terms if sums == HALF else bound.underflow(layer, inputs))
+    summed = summed + (TINY * layer.terms if sums == HALF else underflow(layer, inputs))
     stored = gamma(OF_RESULTS, HALF) * (outputs + summed + layer.bias_size) + OF_RESULTS * TINY
     return (summed + stored) * OUTWARD
 

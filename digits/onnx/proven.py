@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from digits.common.errors import DigitsError
 from digits.data.datasets import evenly
 from digits.onnx import all_images, layers
-from digits.onnx.bound import bounds, gamma
+from digits.onnx.bound import bounds
 from digits.onnx.contract import OUTPUT
 from digits.onnx.figures import short
 from digits.onnx.layers import Convolution, Layer, Mean
+from digits.onnx.rounding import gamma
 from digits.onnx.runtime import Model
 
 WORK = 8e9

@@ -6,9 +6,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from digits.onnx import file_layers
-from digits.onnx.bound import CHUNK, OUTWARD, Bounds, gamma, in_chunks, of_log_softmax, underflow
+from digits.onnx.bound import CHUNK, Bounds, in_chunks
 from digits.onnx.file_layers import File, Grid, Relu, Step
 from digits.onnx.layers import Layer
+from digits.onnx.rounding import OUTWARD, gamma, of_log_softmax, underflow
 
 OF_NORMALIZATION = 5
 """Roundings of (grey / 255 - mean) / std, in float32: the three operations, and two reciprocals."""

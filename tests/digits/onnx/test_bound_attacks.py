@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from digits.networks.classifier import Classifier
-from digits.onnx import bound, layers
+from digits.onnx import layers, propagation, rounding
 from digits.onnx.bound import bounds
 from tests.digits.onnx import orders
 from tests.digits.onnx.bounded import NONE, WHITE, mlp, ratio, set_weights
@@ -77,7 +77,7 @@ def test_networks_made_for_it_come_close_to_the_bound(name: str) -> None:
 
 
 def half_gamma(roundings: int) -> float:
-    return roundings * bound.UNIT / 2
+    return roundings * rounding.UNIT / 2
 
 
 def no_doubt(outputs: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,5 +99,5 @@ WRONG: dict[str, tuple[str, Callable[..., Any], str]] = {
 @pytest.mark.parametrize("mistake", WRONG)
 def test_a_bound_with_a_mistake_is_exceeded(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, wrong, attacked_by = WRONG[mistake]
-    monkeypatch.setattr(bound, name, wrong)
+    monkeypatch.setattr(propagation, name, wrong)
     assert attack(attacked_by) > 1
