@@ -150,7 +150,7 @@ def _begin(
                 raise
             if time.monotonic() - started > KNOWN:
                 parent = None
-            workspace.sleep(POLL / 4)
+            workspace.lanes.sleep(POLL / 4)
 
 
 def _wait(client: SyncPrefectClient, run: UUID, workspace: Workspace, log: Log) -> Any:
@@ -158,11 +158,11 @@ def _wait(client: SyncPrefectClient, run: UUID, workspace: Workspace, log: Log) 
     while True:
         found = client.read_flow_run(run)
         state: Any = found.state
-        workspace.sleep(POLL)  # after a run has ended, its last lines take as long
+        workspace.lanes.sleep(POLL)  # after a run has ended, its last lines take as long
         told += _tell(client, run, told, log)
         if state.is_final():
             return state
-        if workspace.stopped:
+        if workspace.lanes.stopped:
             raise ProjectError("stopped")
         if (now := (state.type, found.labels.get(ALIVE))) != sign:
             sign, since = now, time.monotonic()

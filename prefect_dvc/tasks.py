@@ -53,7 +53,7 @@ def run_stage(workspace: Workspace, stage: Stage, options: StageOptions, how: Ho
         if attempt:
             pause = f"again in {options.retry_delay:g} s"
             logger.warning("%s failed; %s (%d of %d)", stage.name, pause, attempt, options.retries)
-            workspace.sleep(options.retry_delay)
+            workspace.lanes.sleep(options.retry_delay)
         started = time.time()
         result = _attempt(workspace, stage, options, how, logger.info)
         if result.outcome is not Outcome.FAILED:

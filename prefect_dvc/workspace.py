@@ -1,7 +1,6 @@
 """A DVC workspace in which stages are run where they can be watched and stopped, several at once."""
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from prefect_dvc import leftovers, locking, shell
 from prefect_dvc.cache import discard_damaged
 from prefect_dvc.lane import Lane, Limit, Settings, lane_environment
+from prefect_dvc.lanes import Lanes
 from prefect_dvc.project import BUSY_SECONDS, Project, ProjectError, Stage
 from prefect_dvc.transcript import Log, Outcome, StageResult, Transcript
 
@@ -43,11 +43,12 @@ class Workspace:
     the process that has loaded them. None if they are to start as DVC starts them."""
     check_folder: Callable[[Path], None] | None = None
     """May refuse this folder with a ProjectError, before anything is made in it."""
+    lanes: Lanes = field(init=False, repr=False)
+    """The processes in which DVC works for it."""
     _lock: int | None = field(default=None, init=False)
-    _idle: list[Lane] = field(default_factory=list, init=False)
-    _busy: list[Lane] = field(default_factory=list, init=False)
-    _guard: threading.Lock = field(default_factory=threading.Lock, init=False)
-    _stopped: threading.Event = field(default_factory=threading.Event, init=False)
+
+    def __post_init__(self) -> None:
+        self.lanes = Lanes(lambda settings: self._start(self._lock, settings))
 
     @cached_property
     def project(self) -> Project:
@@ -133,7 +134,7 @@ class Workspace:
             transcript, limit = Transcript(stage, log), Limit(time_limit)
             if "repro" not in command:
                 limit.begin()
-            code = self._watch(command, transcript, limit)
+            code = self.lanes.run(command, self._settings(), transcript, limit)
             if not (code and transcript.busy and time.monotonic() - started < BUSY_SECONDS):
                 break
             log("waiting for its end")
@@ -161,8 +162,7 @@ class Workspace:
             if self.containers:
                 self.containers.remove_left(str(self.folder))
             self._lock = file.fileno()
-            self._stopped.clear()
-            self._idle = [ahead.lane] if ahead else []
+            self.lanes.open(ahead.lane if ahead else None)
             try:
                 yield
             finally:
@@ -198,22 +198,7 @@ class Workspace:
 
     def stop(self) -> None:
         """End all that is at work here, and let nothing begin."""
-        self._stopped.set()
-        with self._guard:
-            busy, idle, self._idle = list(self._busy), self._idle, []
-        for lane in busy:
-            lane.stop()
-        for lane in idle:
-            lane.close()
-
-    @property
-    def stopped(self) -> bool:
-        """Whether all is stopped here."""
-        return self._stopped.is_set()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait, until all is stopped at the longest."""
-        self._stopped.wait(seconds)
+        self.lanes.stop()
 
     def _taken(self, root: Path, tell: Log | None) -> IO[str]:
         try:
@@ -229,40 +214,6 @@ class Workspace:
             return self.project.root
         except OSError as error:
             raise _closed(error) from error
-
-    def _watch(self, command: Sequence[str], transcript: Transcript, limit: Limit) -> int:
-        lane = self._take_lane()
-        if not lane:
-            transcript.add(b"stopped")
-            return 1
-        try:
-            code = lane.run(command, transcript, limit)
-        finally:
-            with self._guard:
-                self._busy.remove(lane)
-        if code == 0:
-            # Kept for the next stage only where nobody else can want it, and where all is well.
-            with self._guard:
-                keep = self._lock is not None and not limit.reached.is_set()
-                if keep:
-                    self._idle.append(lane)
-            if not keep:
-                lane.close()
-        return code
-
-    def _take_lane(self) -> Lane | None:
-        """One for the next command; None where all is stopped."""
-        wanted = self._settings()
-        with self._guard:
-            if self._stopped.is_set():
-                return None
-            lane = self._idle.pop() if self._idle else None
-            if lane and lane.settings != wanted:
-                lane.close()
-                lane = None
-            lane = lane or self._start(self._lock, wanted)
-            self._busy.append(lane)
-        return lane
 
     def _settings(self) -> Settings:
         containers = self.containers.model_dump(mode="json") if self.containers else None

@@ -164,7 +164,7 @@ def test_nothing_is_left_when_the_workspace_is_unlocked(
     with workspace.lock(ignore):
         run_stage(workspace, "look", ignore)
         with (workspace.folder / "pids").open("a") as file:
-            (lane,) = workspace._idle
+            (lane,) = workspace.lanes.waiting
             file.write(f" {lane._process.pid}")
     processes_gone(workspace.folder / "pids")
 

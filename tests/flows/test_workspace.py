@@ -202,9 +202,9 @@ def test_what_was_loaded_ahead_is_taken_up_and_nobody_is_let_in(make_workspace: 
             locking.take(workspace.folder / LOCK, locking.Holder("a test", 1, "here", ""))
         other = workspace_of(workspace.folder)
         with other.lock(ignore):
-            (loaded,) = other._idle
+            (loaded,) = other.lanes.waiting
             assert run_stage(other, "nothing", ignore).outcome is Outcome.RAN
-            assert other._idle == [loaded]
+            assert other.lanes.waiting == [loaded]
             other.credentials = {"KEY": "value"}
             assert run_stage(other, "nothing", ignore, force=True).outcome is Outcome.RAN
             assert loaded._process.poll() is not None, "it would not know of the credentials"
