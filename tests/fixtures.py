@@ -119,10 +119,10 @@ def server(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Server:
     return found
 
 
-@pytest.fixture(scope="session")
-def prefect_home(server: Server) -> Path:
-    """The home of a Prefect that has had a server once, to copy: to make its database takes five seconds."""
-    return server.new
+@pytest.fixture
+def used_home(server: Server, tmp_path: Path) -> Path:
+    """A Prefect home in which a server has been before: to make its database takes five seconds."""
+    return shutil.copytree(server.new, tmp_path / "prefect")
 
 
 @pytest.fixture(scope="session")

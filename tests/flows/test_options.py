@@ -1,12 +1,11 @@
 """What a deployment may ask of `prefect_dvc`, asked through this project's flow."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.project import MakeWorkspace
+from tests.project import MakeWorkspace, git
 
 pytestmark = pytest.mark.usefixtures("costly", "prefect_server")
 COPY = {
@@ -25,12 +24,6 @@ def run(**parameters: Any) -> Any:
 
 def ended(state: Any) -> dict[str, str]:
     return {result.stage: str(result.outcome) for result in state.result(raise_on_failure=False)}
-
-
-def git(*arguments: str, at: Path | None = None) -> str:
-    done = subprocess.run(["git", *arguments], cwd=at, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def publish(origin: Path) -> str:
@@ -78,21 +71,19 @@ def test_what_it_changes_goes_into_git_and_nothing_runs_without_something_new(
     workspace = make_workspace({"train": COPY | {"meta": {}}})
     first, origin = publish(tmp_path / "origin"), tmp_path / "origin"
     state = run(commit_to="nightly", experiment="try-{run}", when_changed=True)
-    made = git("rev-parse", "nightly", at=origin)
+    made = git("rev-parse", "nightly", folder=origin)
     assert f"from commit {first[:12]}: made commit {made[:12]} on nightly" in state.message
-    assert git("rev-parse", "nightly^", at=origin) == first
+    assert git("rev-parse", "nightly^", folder=origin) == first
     assert set(git("diff", "--name-only", first, made).split()) == {"dvc.lock", "model"}
-    assert "/try-" in git("for-each-ref", "refs/exps", at=origin)
+    assert "/try-" in git("for-each-ref", "refs/exps", folder=origin)
     assert run(when_changed=True).name == "Nothing new"
 
     other = tmp_path / "other"
     git("clone", "--quiet", "--branch", "main", str(origin), str(other))
-    for name, value in (("user.name", "another"), ("user.email", "another@example.com")):
-        git("config", name, value, at=other)
-    git("commit", "--quiet", "--allow-empty", "-m", "newer", at=other)
-    git("push", "--quiet", at=other)
+    git("commit", "--quiet", "--allow-empty", "-m", "newer", folder=other)
+    git("push", "--quiet", folder=other)
     assert run(when_changed=True).name == "Completed"
-    assert git("rev-parse", "HEAD") == git("rev-parse", "HEAD", at=other), "the branch is forwarded"
+    assert git("rev-parse", "HEAD") == git("rev-parse", "HEAD", folder=other), "the branch is forwarded"
     assert workspace.project.stale(["train"]) == {}
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,9 +82,9 @@ def test_without_a_password_a_page_gets_far(hostile: Page, own_server: Server) -
 
 
 def test_the_server_of_a_run_is_for_that_run_alone(
-    hostile: Page, prefect_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hostile: Page, used_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PREFECT_HOME", str(shutil.copytree(prefect_home, tmp_path / "prefect")))
+    monkeypatch.setenv("PREFECT_HOME", str(used_home))
     monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "user:known")  # of another server
     servers = [EmbeddedServer(), EmbeddedServer()]
     try:
@@ -100,9 +99,8 @@ def test_the_server_of_a_run_is_for_that_run_alone(
 
 
 @pytest.fixture
-def made(prefect_home: Path, tmp_path: Path) -> Iterator[tuple[int, str]]:
+def made(used_home: Path, tmp_path: Path) -> Iterator[tuple[int, str]]:
     """The port and password of what `make server` starts."""
-    home = shutil.copytree(prefect_home, tmp_path / "prefect")
     port, key = free_port(), tmp_path / "server.key"
     done = [word for variant in ("default", "cpu") for word in ("-o", f".venv/.installed-{variant}")]
     command = [*guarded(), "make", *done, "server", f"PORT={port}", f"SERVER_KEY={key}", "ARGS="]
@@ -112,7 +110,7 @@ def made(prefect_home: Path, tmp_path: Path) -> Iterator[tuple[int, str]]:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=kept | {"PREFECT_HOME": str(home)},
+            env=kept | {"PREFECT_HOME": str(used_home)},
             stdin=subprocess.PIPE,
             stdout=said,
             stderr=said,

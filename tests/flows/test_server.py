@@ -1,7 +1,6 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -23,12 +22,6 @@ def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
-
-
-@pytest.fixture
-def used_home(prefect_home: Path, tmp_path: Path) -> Path:
-    """A Prefect home in which a server has been before."""
-    return shutil.copytree(prefect_home, tmp_path / "prefect")
 
 
 @pytest.fixture
