@@ -125,6 +125,14 @@ def classes(model: onnx.ModelProto) -> list[str]:
     return found
 
 
+REFUSALS = (
+    onnx.checker.ValidationError,
+    onnx.shape_inference.InferenceError,
+    *(ValueError, IndexError, OverflowError, RuntimeError),
+)
+"""Of ONNX's checker: its own, and those that the exceptions of C++ which it lets through become in Python."""
+
+
 def _breaches(model: onnx.ModelProto) -> Iterator[str]:
     kinds = onnx.TensorProto
     first, *others = [value.name for value in model.graph.output] or [""]
@@ -162,7 +170,7 @@ def _breaches(model: onnx.ModelProto) -> Iterator[str]:
         yield "it has a Dropout node"
     try:
         onnx.checker.check_model(model, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+    except REFUSALS as error:
         yield f"the ONNX checker says: {error}"
 
 
