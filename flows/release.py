@@ -4,6 +4,7 @@
 Whoever resolves it once (`cd -P models/release`) reads one release, even while the next one is published.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -181,7 +182,15 @@ def _put(root: Path, scratch: Path, name: str) -> None:
 
 def _link_to(root: Path, name: str) -> Path:
     link = root / RELEASES / f".{name}.part"
-    link.symlink_to(f"{RELEASES.name}/{name}")
+    try:
+        link.symlink_to(f"{RELEASES.name}/{name}")
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+        raise ProjectError(
+            f"{RELEASE} would be a symbolic link, and the file system of {root} has none; "
+            f"nothing is published, everything else is done: move the repository to a file system with links"
+        ) from error
     return link
 
 

@@ -24,6 +24,7 @@ from flows.pipeline import pipeline
 from flows.workspace import workspace_of
 from prefect_dvc.project import ProjectError
 from prefect_dvc.transcript import Outcome
+from tests.flows import releasing
 from tests.project import ROOT, MakeWorkspace, run_stage
 
 STAGES: dict[str, object] = {
@@ -62,6 +63,42 @@ def test_a_full_disk_is_told_and_the_next_run_goes_on(disk: Path, room: int) -> 
     ballast.unlink()
     assert run_stage(workspace, "make", said.append).outcome is Outcome.RAN
     assert Path("made").read_bytes() == b"a" * MAKES
+
+
+WITHOUT_LINKS = """
+from pathlib import Path
+from flows import release
+from flows.workspace import model_of, workspace_of
+from prefect_dvc.project import ProjectError
+from tests.project import run_stage
+workspace = workspace_of(Path.cwd())
+print(*(run_stage(workspace, name, lambda line: None).outcome.value for name in ("export", "evaluate")))
+Path("models/model.onnx").unlink()
+print(run_stage(workspace, "export", lambda line: None).outcome.value)
+try:
+    release.publish(workspace.folder, model_of(workspace.project), print)
+except ProjectError as error:
+    print(error)
+"""
+
+
+def test_where_there_are_no_links_all_works_but_the_release(make_workspace: MakeWorkspace) -> None:
+    folder = make_workspace({}).folder
+    releasing.write(folder)
+    refused = [sys.executable, "-m", "tests.flows.linkless"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    for kind in ([], ["-s"]):
+        link = subprocess.run(
+            [*refused, "ln", *kind, "dvc.yaml", "link"], env=environment, capture_output=True
+        )
+        assert b"Operation not permitted" in link.stderr
+    found = subprocess.run(
+        [*refused, sys.executable, "-c", WITHOUT_LINKS], env=environment, capture_output=True, text=True
+    )
+    *outcomes, last = found.stdout.splitlines()
+    assert outcomes == [f"{Outcome.RAN.value} {Outcome.RAN.value}", Outcome.RESTORED.value], found.stderr
+    assert last.startswith("models/release would be a symbolic link, and the file system of ")
+    assert not Path("models/release").exists()
 
 
 @pytest.mark.usefixtures("prefect_server")
