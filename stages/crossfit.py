@@ -8,8 +8,8 @@ one of the same values, trained without `crossfit.images` of them, stands in for
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import safetensors.torch
 import torch
-from safetensors.torch import save_file
 
 from digits.common.about import METADATA
 from digits.common.files import replacing, sha256
@@ -50,7 +50,7 @@ def main(values: Values) -> None:
     else:
         found = second_network(training, values.crossfit.images, device)
     with replacing(ANSWERS) as temporary:
-        save_file(found, temporary, {METADATA: about.text})
+        temporary.write_bytes(safetensors.torch.save(found, {METADATA: about.text}))
     CHECKPOINT.unlink(missing_ok=True)
 
 

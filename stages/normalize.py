@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from digits.common.about import METADATA, Data
@@ -24,7 +25,10 @@ def main(values: Normalize) -> None:
     for name, data in (("train", training), ("validation", validation), ("test", test)):
         path = NORMALIZED / f"{name}.safetensors"
         with replacing(path) as temporary:
-            save_file(to_tensors(data, mean, std), temporary, {METADATA: about.text})
+            try:
+                save_file(to_tensors(data, mean, std), temporary, {METADATA: about.text})
+            except SafetensorError as error:  # as it tells of a full disk
+                raise OSError(None, str(error), str(path)) from error
         print(f"{path}: {len(data.labels):,} images")
 
 

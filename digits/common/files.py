@@ -1,5 +1,6 @@
 """Files that are either as before or complete."""
 
+import errno
 import fcntl
 import glob
 import hashlib
@@ -21,9 +22,12 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[Path]:
 
     Args:
         mode: the file's permissions.
+
+    Raises:
+        OSError: of the disk, naming `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _own_folder(path.parent, path.name) as folder:
+    with naming(path), _own_folder(path.parent, path.name) as folder:
         temporary = folder / path.name
         yield temporary
         temporary.chmod(mode)  # some libraries create files that only their owner may read
@@ -35,10 +39,29 @@ def scratch_folder(path: Path) -> Iterator[Path]:
     """An empty folder beside `path`, under a name that no other call has.
 
     It is gone after the block; what killed processes left there goes first.
+
+    Raises:
+        OSError: of the disk, naming `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _own_folder(path.parent, path.name) as folder:
+    with naming(path), _own_folder(path.parent, path.name) as folder:
         yield folder
+
+
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error of the disk name this path: that of a write names none, or a temporary one."""
+    try:
+        yield
+    except shutil.Error as error:  # of several files that could not be copied
+        raise OSError(None, error.args[0][0][2], str(path)) from error
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 @contextmanager

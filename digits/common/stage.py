@@ -42,7 +42,7 @@ def run(main: Callable[[T], None], read: Callable[[], T], *packages: str, torchr
     except FileNotFoundError as error:
         _fail(f"{error.filename} is missing; `dvc repro` runs the stages that make it")
     except OSError as error:
-        _fail(str(error))
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (MemoryError, RuntimeError) as error:  # the latter is PyTorch's
         if not isinstance(error, MemoryError) and not NO_MEMORY.search(str(error)):
             raise

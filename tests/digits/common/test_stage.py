@@ -39,6 +39,20 @@ run(lambda values: {take}, lambda: None)
     assert "docs/scaling.md" in line
 
 
+def test_a_full_disk_is_one_line_with_the_file(tmp_path: Path) -> None:
+    code = """
+from pathlib import Path
+from digits.common.files import replacing
+from digits.common.stage import run
+from tests.disk import full_after
+def main(values):
+    with full_after(64), replacing(Path("models/model.onnx")) as temporary:
+        temporary.write_bytes(bytes(1000))
+run(main, lambda: None)
+"""
+    assert failed(code, tmp_path).splitlines() == ["error: models/model.onnx: File too large"]
+
+
 def test_another_trouble_of_a_library_keeps_its_traceback(tmp_path: Path) -> None:
     code = """
 from digits.common.stage import run
