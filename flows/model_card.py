@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from flows import outside
 from flows.workspace import ModelArtifact
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
@@ -21,6 +22,8 @@ class Reports(NamedTuple):
     """reports/parity.json."""
     data: Mapping[str, Any]
     """reports/data.json."""
+    outside: Mapping[str, Any] = {}
+    """reports/shift.json, where it is of this model."""
 
 
 def model_card(
@@ -39,7 +42,7 @@ def model_card(
         versions: of the packages that decided about the result, by name.
         hashes: of the release's files, by name.
     """
-    metrics, parity, _ = reports
+    metrics, parity = reports.metrics, reports.parity
     configurations = parity["configurations"]
     runtimes = sorted({f"{c['runtime']} {c['version']}, {c['provider']}" for c in configurations})
     chosen = sorted(_flat({k: v for stage in parameters.values() for k, v in stage.items()}).items())
@@ -57,6 +60,7 @@ def model_card(
         parameters="\n".join(f"| `{key}` | `{value}` |" for key, value in chosen),
         versions=", ".join(f"{name} {version}" for name, version in sorted(versions.items())),
         hashes=_table(hashes),
+        outside=outside.table(reports.outside),
         **_words(reports.data),
         **_head(reports.data),
     )

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 
 from digits.common.files import replacing
-from flows import provenance, signing
+from flows import outside, provenance, signing
 from flows.artifacts import DATA, METRICS, PARITY, read_json
 from flows.bom import bill
 from flows.model_card import Reports, model_card
@@ -128,7 +128,8 @@ def _fill(scratch: Path, root: Path, model: ModelArtifact, lock: dict[str, Any])
     _write(scratch / PARAMETERS, parameters)
     shutil.copy(root / LOCK, scratch)
     digest = _digest(scratch / model.path.name, "sha256")
-    reports = Reports(metrics, parity, read_json(scratch / DATA.name))
+    elsewhere = outside.measured(root, model.path, _recorded(lock, model.path))
+    reports = Reports(metrics, parity, read_json(scratch / DATA.name), elsewhere)
     _write(scratch / BILL, bill(model, reports, lock, parameters, versions, digest))
     hashes = {path.name: _digest(path, "sha256") for path in sorted(scratch.iterdir())}
     (scratch / CARD).write_text(model_card(model, reports, parameters, versions, hashes))

@@ -126,7 +126,7 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _mean(rows: Iterator[Row]) -> float:
-    return float(np.mean([row.accuracy for row in rows]))
+    return round(float(np.mean([row.accuracy for row in rows])), 6)
 
 
 def check(found: Mapping[str, Any], min_accuracy: Mapping[str, float]) -> None:

@@ -77,12 +77,13 @@ def forms(name: str, random: np.random.Generator) -> list[NDArray[np.uint8]]:
             wide, high = random.uniform(0.8, 1.1, 2)
             turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
             matrix = turned @ np.array([[wide, -slant], [0, high]])
-            strokes = [_in_another_hand(stroke, matrix, random) for stroke in drawing]
+            strokes = [in_another_hand(stroke, matrix, random) for stroke in drawing]
             found.append(rasterize(strokes, SIZE, random.uniform(16, 30)))
     return found
 
 
-def _in_another_hand(stroke: Stroke, matrix: NDArray[np.float64], random: np.random.Generator) -> Stroke:
+def in_another_hand(stroke: Stroke, matrix: NDArray[np.float64], random: np.random.Generator) -> Stroke:
+    """The stroke about the canvas's middle by `matrix`, then each corner up to 6 pixels off, then smooth."""
     corners = np.asarray(stroke, dtype=float).reshape(-1, 2)
     corners = (corners - SIZE / 2) @ matrix.T + SIZE / 2 + random.uniform(-6, 6, corners.shape)
     return smooth(corners.ravel().tolist())

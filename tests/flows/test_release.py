@@ -92,6 +92,42 @@ def test_a_release_is_whole_and_says_what_it_is(workspace: Workspace) -> None:
     assert json.loads((folder / "parameters.json").read_text())["evaluate"]["train"]["epochs"] == 5
 
 
+def test_the_card_has_what_was_measured_outside_of_this_very_model(workspace: Workspace) -> None:
+    digests = [hashlib.md5(Path("models/model.onnx").read_bytes()).hexdigest()]
+    figures = {
+        "images": 7,
+        "test_images": 0.943,
+        "mean": 0.733,
+        "collections": {"other_writers": 0.7184},
+        "letters": {"sure": 0.3218},
+    }
+    Path("robustness").mkdir()
+    Path("reports/shift.json").write_text(json.dumps({"shift": figures}))
+    digests.append(hashlib.md5(Path("reports/shift.json").read_bytes()).hexdigest())
+
+    def released_card(model: str, report: str) -> str:
+        stage = {
+            "deps": [{"path": "models/model.onnx", "md5": model}],
+            "outs": [{"path": "reports/shift.json", "md5": report}],
+        }
+        Path("robustness/dvc.lock").write_text(json.dumps({"stages": {"shift": stage}}))
+        publish(workspace)
+        return Path("models/release/README.md").read_text()
+
+    card = released_card(*digests)
+    for line in (
+        "## Outside the test set (7 test images)",
+        "| test images, for comparison | 94.3% |",
+        "| the same, changed in fifteen ways | 73.3% |",
+        "| other writers | 71.8% |",
+        "| letters, which are no digits: share of answers above 90 % | 32.2% |",
+    ):
+        assert f"{line}\n" in card
+    assert "\n\n## Use\n" in card
+    for stale in (("0" * 32, digests[1]), (digests[0], "0" * 32)):
+        assert "Outside the test set" not in released_card(*stale)
+
+
 def test_the_card_does_not_name_a_set_of_images_that_name_none(workspace: Workspace) -> None:
     data = releasing.DATA | {"trained_on": About.unnamed().model_dump() | {"train.safetensors": "cd" * 32}}
     Path("data").write_text(json.dumps(data))

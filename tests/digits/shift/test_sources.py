@@ -50,6 +50,14 @@ def test_a_digit_in_many_hands_is_never_the_same(name: str) -> None:
     assert not np.array_equal(found.images, other.images)
 
 
+def test_in_another_hand_every_corner_is_elsewhere() -> None:
+    random = np.random.default_rng(1)
+    hands = [strokes.in_another_hand([90, 70, 190, 210], np.eye(2), random) for _ in range(50)]
+    moved = np.array(hands)[:, [0, 1, -2, -1]] - [90, 70, 190, 210]
+    assert 5 < np.abs(moved).max() <= 6
+    assert np.abs(np.corrcoef(moved.T) - np.eye(4)).max() < 0.5, "each by itself"
+
+
 def test_a_character_is_printed_in_each_face() -> None:
     sheets = printed.printed("17")
     assert len(sheets) == 2 * len(printed.FACES)
