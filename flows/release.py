@@ -130,9 +130,15 @@ def _fill(scratch: Path, root: Path, model: ModelArtifact, lock: dict[str, Any])
     digest = _digest(scratch / model.path.name, "sha256")
     elsewhere = outside.measured(root, model.path, _recorded(lock, model.path))
     reports = Reports(metrics, parity, read_json(scratch / DATA.name), elsewhere)
-    _write(scratch / BILL, bill(model, reports, lock, parameters, versions, digest))
-    hashes = {path.name: _digest(path, "sha256") for path in sorted(scratch.iterdir())}
-    (scratch / CARD).write_text(model_card(model, reports, parameters, versions, hashes))
+    try:
+        _write(scratch / BILL, bill(model, reports, lock, parameters, versions, digest))
+        hashes = {path.name: _digest(path, "sha256") for path in sorted(scratch.iterdir())}
+        (scratch / CARD).write_text(model_card(model, reports, parameters, versions, hashes))
+    except KeyError as error:
+        raise ProjectError(
+            f"a release states {error}, which is neither in {METRICS} nor in {PARITY} or {DATA}; "
+            "nothing is published"
+        ) from error
     commit = provenance.commit_of(root, provenance.code_paths(lock))
     copied = [str(path) for path in (model.path, METRICS, PARITY, DATA, *PICTURES)]
     _write(scratch / PROVENANCE, provenance.statement(lock, copied, sorted(scratch.iterdir()), commit))

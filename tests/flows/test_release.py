@@ -285,6 +285,16 @@ def test_a_full_disk_is_told_in_a_line_and_the_release_before_stays(workspace: W
     assert accuracy(Path("models/release")) == 0.95
 
 
+@pytest.mark.parametrize("key", ["loss", "class_flips", "trained_on"])
+def test_a_report_that_lacks_a_figure_is_one_line(workspace: Workspace, key: str) -> None:
+    for path in ("evaluate", "parity", "data"):
+        Path(path).write_text(Path(path).read_text().replace(f'"{key}"', '"another"'))
+    Path("accuracy").write_text("0.96")
+    run_stages(workspace)
+    with pytest.raises(ProjectError, match=f"a release states '{key}', which is neither in .*; nothing is"):
+        publish(workspace)
+
+
 def test_where_the_note_of_the_best_cannot_be_written_nothing_is_published(workspace: Workspace) -> None:
     first = publish(workspace)
     (workspace.folder / release.BEST).unlink()
