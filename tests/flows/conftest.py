@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from prefect_dvc.workspace import Workspace
+from tests.flows import releasing
 from tests.flows.servers import Server, serving
-from tests.project import ROOT
+from tests.project import ROOT, MakeWorkspace
 
 
 @pytest.fixture
@@ -35,3 +37,12 @@ def prefect_server(server: Server) -> Iterator[str]:
 def command_line_environment(prefect_server: str, small_path: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return kept | {"PREFECT_API_URL": prefect_server, "PYTHONPATH": f"{ROOT}{os.pathsep}{small_path}"}
+
+
+@pytest.fixture
+def releasable(make_workspace: MakeWorkspace) -> Workspace:
+    """A workspace in which everything has run and nothing is released."""
+    made = make_workspace({})
+    releasing.write(made.folder)
+    releasing.run_stages(made)
+    return made

@@ -2,8 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from digits.common.about import About
+from flows import release
+from flows.workspace import model_of
+from prefect_dvc.workspace import Workspace
 
 REPORTS = ("confusion_matrix.png", "mistakes.png", "parity.json", "data.json")
 DVC_YAML = {
@@ -54,3 +58,22 @@ def write(root: Path, accuracy: str = "0.95") -> None:
     (root / "data").write_text(json.dumps(DATA))
     (root / "model").write_text("a model")
     (root / "accuracy").write_text(accuracy)
+
+
+def run_stages(workspace: Workspace) -> None:
+    result = workspace.dvc(["repro"], print)
+    assert not result.last_lines, result.last_lines
+
+
+def publish(workspace: Workspace) -> release.Release:
+    model = model_of(workspace.project)
+    assert model
+    return release.publish(workspace.folder, model, print)
+
+
+def released() -> list[str]:
+    return [path.name for path in Path("models/releases").glob("[!.]*")]
+
+
+def accuracy(folder: Path) -> Any:
+    return json.loads((folder / "metrics.json").read_text())["accuracy"]
