@@ -3,6 +3,7 @@
 They return states instead of raising: a traceback of these files tells nobody why a stage failed.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,16 @@ class How:
     publish: Publish = artifacts.publish
     advice: str = "`prefect-dvc restore` puts the outputs of before back"
     """Told where a failed stage leaves others than dvc.lock says."""
+
+
+def _without_no_traceback(record: logging.LogRecord) -> bool:
+    """Prefect logs a task that returns Failed as an exception, where there is none: `NoneType: None`."""
+    if record.exc_info == (None, None, None):
+        record.exc_info = None
+    return True
+
+
+logging.getLogger("prefect.task_runs").addFilter(_without_no_traceback)
 
 
 def dvc_task(**options: Any) -> Callable[..., Any]:

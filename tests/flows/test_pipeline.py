@@ -273,6 +273,7 @@ def test_a_failure_on_the_command_line_shows_no_traceback(
     done = command_line(command_line_environment)
     assert done.returncode == 1
     assert done.stderr.endswith("train failed:\nerror: no such device\n")
+    assert "NoneType" not in done.stderr
     assert not own_tracebacks(done.stderr)
 
 
