@@ -1,7 +1,7 @@
 # `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, INSTALLER=uv|pip, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline plan restore report web runtimes verify-all robustness shift small-models image server deploy worker \
-  up down test test-quick test-versions bench endurance profile sweep recipe-table fuzz release-tools audit sbom sign check-release retention \
+  up down test test-quick test-versions bench endurance profile sweep recipe-table fuzz release-tools audit croissant sbom sign check-release retention \
   licenses lock format clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -188,6 +188,9 @@ audit: release-tools ## Look up known vulnerabilities of all that is locked (SER
 
 sbom: setup ## Write what the image and the page carry to sbom.cdx.json (CycloneDX); fails where a version is not the locked one
 	.venv/bin/python container/sbom.py > sbom.cdx.json
+
+croissant: release-tools ## Describe the images of this workspace in Croissant's format: data/croissant.json
+	.venv/bin/python -m flows.croissant
 
 licenses: setup ## List the licences of what the image and the page carry in docs/licenses.md; fails where one is not accepted
 	.venv/bin/python container/licenses.py > docs/licenses.md
