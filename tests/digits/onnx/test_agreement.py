@@ -11,16 +11,23 @@ from digits.onnx.small_models import FORMATS
 from tests.digits.onnx.bounded import mlp
 from tests.digits.onnx.converted import IMAGES, by_onnxruntime
 
-CLASSIFIER = mlp([24, 16])
-MODEL = Model(to_onnx(CLASSIFIER, 20, {}).SerializeToString(), CLASSIFIER)
-SINGLE = Proven(MODEL, IMAGES)
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    classifier = mlp([24, 16])
+    return Model(to_onnx(classifier, 20, {}).SerializeToString(), classifier)
+
+
+@pytest.fixture(scope="module")
+def single(model: Model) -> Proven:
+    return Proven(model, IMAGES)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_what_is_certain_to_agree_agrees(name: str) -> None:
-    small = FORMATS[name](MODEL.onnx, IMAGES)
-    answers, expected = (by_onnxruntime(content, IMAGES, "enabled") for content in (small, MODEL.onnx))
-    facts = agreement.facts(name, small, IMAGES, answers, SINGLE)
+def test_what_is_certain_to_agree_agrees(name: str, model: Model, single: Proven) -> None:
+    small = FORMATS[name](model.onnx, IMAGES)
+    answers, expected = (by_onnxruntime(content, IMAGES, "enabled") for content in (small, model.onnx))
+    facts = agreement.facts(name, small, IMAGES, answers, single)
     same = int((answers.argmax(axis=1) == expected.argmax(axis=1)).sum())
     assert 0 < facts["certain_to_agree"] <= same
     assert facts["certain_to_agree"] + facts["certain_to_differ"] <= facts["certain"] <= 30
@@ -31,16 +38,16 @@ def test_what_is_certain_to_agree_agrees(name: str) -> None:
     assert facts["median_difference_bound"] <= facts["largest_difference_bound"]
 
 
-def test_a_runtime_that_errs_by_more_shows() -> None:
-    small = FORMATS["float16"](MODEL.onnx, IMAGES)
+def test_a_runtime_that_errs_by_more_shows(model: Model, single: Proven) -> None:
+    small = FORMATS["float16"](model.onnx, IMAGES)
     answers = by_onnxruntime(small, IMAGES, "enabled")
     answers[7, 3] += 1
-    assert agreement.facts("float16", small, IMAGES, answers, SINGLE)["part_of_bound"] > 1
+    assert agreement.facts("float16", small, IMAGES, answers, single)["part_of_bound"] > 1
 
 
-def test_a_digit_that_is_certain_to_be_another_is_counted() -> None:
+def test_a_digit_that_is_certain_to_be_another_is_counted(single: Proven) -> None:
     """The smaller model of another network, and the float32 one of this."""
     other = to_onnx(mlp([24, 16], seed=2), 20, {}).SerializeToString()
     small = FORMATS["float16"](other, IMAGES)
-    facts = agreement.facts("float16", small, IMAGES, by_onnxruntime(small, IMAGES, "enabled"), SINGLE)
+    facts = agreement.facts("float16", small, IMAGES, by_onnxruntime(small, IMAGES, "enabled"), single)
     assert facts["certain_to_differ"] > 10

@@ -1,5 +1,6 @@
 """The error bound of float16 models, against float16 as onnxruntime and others compute it."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,6 @@ from tests.digits.onnx.converted import (
     in_half,
 )
 
-MODELS = {name: converted(classifier, "float16") for name, classifier in CLASSIFIERS.items()}
-BOUNDS = {name: half.bounds(content, IMAGES) for name, content in MODELS.items()}
 SUMS = {
     "forwards": orders.forwards,
     "backwards": orders.backwards,
@@ -32,35 +31,45 @@ SUMS = {
 }
 
 
+@cache  # not when this module is loaded, which every process of a test run does
+def model_of(name: str) -> bytes:
+    return converted(CLASSIFIERS[name], "float16")
+
+
+@cache
+def bounds_of(name: str) -> Bounds:
+    return half.bounds(model_of(name), IMAGES)
+
+
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_onnxruntime_stays_within_the_bound(name: str, level: str) -> None:
-    assert 0 < ratio(by_onnxruntime(MODELS[name], IMAGES, level), BOUNDS[name]) < 1
+    assert 0 < ratio(by_onnxruntime(model_of(name), IMAGES, level), bounds_of(name)) < 1
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_the_reference_evaluator_stays_within_the_bound(name: str) -> None:
     """It rounds what comes of every operator to float16."""
-    assert 0.003 < ratio(by_reference(onnx.load_from_string(MODELS[name])), BOUNDS[name]) < 1
+    assert 0.003 < ratio(by_reference(onnx.load_from_string(model_of(name))), bounds_of(name)) < 1
 
 
 @pytest.mark.parametrize("order", SUMS)
 @pytest.mark.parametrize("name", ["linear", "mlp", "deep"])
 def test_no_order_of_summation_exceeds_the_bound(name: str, order: str) -> None:
-    found = in_half(MODELS[name], IMAGES, SUMS[order], np.float32)
-    assert 0.003 < ratio(found, BOUNDS[name]) < 1
+    found = in_half(model_of(name), IMAGES, SUMS[order], np.float32)
+    assert 0.003 < ratio(found, bounds_of(name)) < 1
 
 
 @pytest.mark.parametrize("name", ["linear", "mlp", "deep"])
 def test_sums_in_float16_stay_within_a_bound_of_their_own(name: str) -> None:
-    expected = half.bounds(MODELS[name], IMAGES, half.HALF)
+    expected = half.bounds(model_of(name), IMAGES, half.HALF)
 
     def total(terms: Any) -> Any:
         return np.add.accumulate(terms, axis=-1, dtype=np.float16)[..., -1]
 
-    found = in_half(MODELS[name], IMAGES, total, np.float16)
+    found = in_half(model_of(name), IMAGES, total, np.float16)
     assert ratio(found, expected) < 1
-    assert (expected.differences >= BOUNDS[name].differences).all()
+    assert (expected.differences >= bounds_of(name).differences).all()
 
 
 BIAS = torch.tensor([0.0] * 9 + [-1.0])  # all zeros would be left out of the file
@@ -104,7 +113,7 @@ def test_a_bound_with_a_mistake_is_exceeded(
 
 def test_the_exact_answers_are_those_of_the_rounded_numbers() -> None:
     """A float64 evaluation of the file, its numbers as they are, is far nearer than float16 is."""
-    wide = onnx.load_from_string(MODELS["mlp"])
+    wide = onnx.load_from_string(model_of("mlp"))
     for tensor in wide.graph.initializer:
         numbers = onnx.numpy_helper.to_array(tensor)
         if numbers.dtype == np.float16:
@@ -114,7 +123,7 @@ def test_the_exact_answers_are_those_of_the_rounded_numbers() -> None:
             node.attribute[0].i = onnx.TensorProto.DOUBLE
     wide.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
     found = by_reference(wide)
-    np.testing.assert_allclose(differences(found), differences(BOUNDS["mlp"].logits), atol=1e-12)
+    np.testing.assert_allclose(differences(found), differences(bounds_of("mlp").logits), atol=1e-12)
 
 
 @pytest.mark.parametrize("size", [200.0, 60_000.0])

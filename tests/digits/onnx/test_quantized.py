@@ -1,6 +1,7 @@
 """The error bound of 8-bit models, against onnxruntime's two ways to compute them and others."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import onnx
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from digits.onnx import file_layers, quantized
+from digits.onnx.bound import Bounds
 from digits.onnx.file_layers import Grid
 from digits.onnx.layers import Layer, UnknownNetworkError
 from tests.digits.onnx.bounded import CLASSIFIERS, differences, ratio
@@ -21,42 +23,49 @@ from tests.digits.onnx.converted import (
     in_integers,
 )
 
-MODELS = {name: converted(classifier, "int8") for name, classifier in CLASSIFIERS.items()}
-BOUNDS = {name: quantized.bounds(content, IMAGES) for name, content in MODELS.items()}
+
+@cache  # not when this module is loaded, which every process of a test run does
+def model_of(name: str) -> bytes:
+    return converted(CLASSIFIERS[name], "int8")
+
+
+@cache
+def bounds_of(name: str) -> Bounds:
+    return quantized.bounds(model_of(name), IMAGES)
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_onnxruntime_stays_within_the_bound(name: str, level: str) -> None:
-    assert ratio(by_onnxruntime(MODELS[name], IMAGES, level), BOUNDS[name]) < 1
+    assert ratio(by_onnxruntime(model_of(name), IMAGES, level), bounds_of(name)) < 1
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_the_reference_evaluator_stays_within_the_bound(name: str) -> None:
-    assert ratio(by_reference(onnx.load_from_string(MODELS[name])), BOUNDS[name]) < 1
+    assert ratio(by_reference(onnx.load_from_string(model_of(name))), bounds_of(name)) < 1
 
 
 @pytest.mark.parametrize("up", [False, True])
 @pytest.mark.parametrize("one", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ["linear", "mlp", "deep"])
 def test_integer_sums_stay_within_the_bound(name: str, one: type[np.floating], up: bool) -> None:
-    assert ratio(in_integers(MODELS[name], IMAGES, one, up), BOUNDS[name]) < 1
+    assert ratio(in_integers(model_of(name), IMAGES, one, up), bounds_of(name)) < 1
 
 
 def test_most_numbers_are_known_exactly() -> None:
     """So a runtime that is right mostly gives the exact answer, but for the rounding of log-softmax."""
-    found = in_integers(MODELS["mlp"], IMAGES, np.float64, up=False)
-    np.testing.assert_allclose(differences(found), differences(BOUNDS["mlp"].logits), atol=1e-6)
+    found = in_integers(model_of("mlp"), IMAGES, np.float64, up=False)
+    np.testing.assert_allclose(differences(found), differences(bounds_of("mlp").logits), atol=1e-6)
 
 
 def between_steps() -> Iterator[tuple[bytes, NDArray[np.uint8]]]:
     """The linear model with another last grid each: a logit of an image is in the middle of two steps."""
-    file = file_layers.read(MODELS["linear"])
+    file = file_layers.read(model_of("linear"))
     grid, layer, _ = file.steps
     assert isinstance(grid, Grid)
     assert isinstance(layer, Layer)
     pixels = (torch.from_numpy(IMAGES).double() / 255 - file.mean) / file.std
-    model = onnx.load_from_string(MODELS["linear"])
+    model = onnx.load_from_string(model_of("linear"))
     scale = next(tensor for tensor in model.graph.initializer if tensor.name == "linear_scale")
     for row, logits in enumerate(layer.values(grid.nearest(pixels)).tolist()):
         for logit in logits[:4]:
@@ -81,7 +90,7 @@ def test_a_grid_ends_at_its_first_and_last_step() -> None:
 
 
 def test_what_is_read_is_what_the_file_holds() -> None:
-    file = file_layers.read(MODELS["cnn"])
+    file = file_layers.read(model_of("cnn"))
     kinds = [type(step).__name__ for step in file.steps]
     block = ["Convolution", "Grid", "Relu"]
     assert kinds == [
@@ -110,7 +119,7 @@ def test_what_is_read_is_what_the_file_holds() -> None:
     ],
 )
 def test_other_files_have_no_bound(old: str, new: str, reason: str) -> None:
-    model = onnx.load_from_string(MODELS["mlp"])
+    model = onnx.load_from_string(model_of("mlp"))
     for node in model.graph.node:
         node.op_type = new if node.op_type == old else node.op_type
     with pytest.raises(UnknownNetworkError, match=reason):
