@@ -121,6 +121,8 @@ down: ## Stop them; what they have made stays (ARGS=--volumes removes that, too)
 # Tests often wait for servers and containers, so there may be more processes than cores.
 WORKERS ?= 3
 CHECKS = ruff check . && ruff format --check . && mypy --strict
+# Where it is set, each process compiles this project anew.
+test test-quick: export PYTHONDONTWRITEBYTECODE :=
 test: setup ## Lint, format check, type check, tests
 	$(CHECKS)
 	pytest --numprocesses $(WORKERS) $(ARGS)
