@@ -25,6 +25,7 @@ export function tellCertainty(line, image, logProbabilities, data) {
   asked++;
   if (!image) {
     line.hidden = true;
+    worker?.postMessage({ number: asked, image: null }); // what it is at is of no use any more
     return;
   }
   if (!worker) start(line);
