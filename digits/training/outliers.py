@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, NonNegativeFloat
 
 from digits.common.section import TopSection
+from digits.training import letters
+from digits.training.letters import BOX
 
 if TYPE_CHECKING:
     import torch
@@ -19,8 +21,6 @@ NO_CLASS = -1
 """The label of an outlier."""
 CURVES, POINTS = 4, 20
 """At most so many curves, each of so many places, in an image of strokes."""
-BOX = 20
-"""Pixels of the longer side of the strokes, as MNIST has its digits."""
 WIDTHS = (1.5, 3.5)
 """Pixels of a stroke, from and to."""
 
@@ -31,8 +31,9 @@ class Outliers(TopSection):
     key = "outliers"
 
     share: Annotated[NonNegativeFloat, Field(lt=1)]
-    """Of the images of each batch. Half of the outliers are a few random strokes, as of an unknown script;
-    the others an image of the batch with another, turned a quarter, on it or below its upper half."""
+    """Of the images of each batch. Half of the outliers are letters, a quarter a few random strokes, as of an
+    unknown script; the others an image of the batch with another, turned a quarter, on it or below its
+    upper half."""
 
     def __call__(
         self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
@@ -45,12 +46,13 @@ class Outliers(TopSection):
 
         whole = torch.arange(len(labels) + 1, dtype=torch.float64).mul_(self.share).floor_()
         rows = whole.diff().nonzero()[:, 0].to(images.device)
-        strokes, joined = rows[::2], rows[1::2]
+        written, strokes, joined = rows[::2], rows[1::4], rows[3::4]
         images, labels = images.clone(), labels.clone()
         made = _joined(images, joined, generator)
         paper, ink = images.amin(), images.amax()
-        drawn = _strokes(len(strokes), [*images.shape[2:]], generator, images.device)
-        images[strokes] = paper + (ink - paper) * drawn
+        size = [*images.shape[2:]]
+        for chosen, draw in ((written, letters.drawn), (strokes, _strokes)):
+            images[chosen] = paper + (ink - paper) * draw(len(chosen), size, generator, images.device)
         images[joined] = made
         labels[rows] = NO_CLASS
         return images, labels

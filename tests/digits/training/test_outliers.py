@@ -35,11 +35,12 @@ def test_a_share_of_the_batch_is_replaced_evenly_spread(count: int, share: float
         assert abs(float(half.sum()) - outliers * len(half) / count) <= 1
 
 
-def test_half_are_strokes_of_the_size_of_a_digit_in_ink_on_paper() -> None:
+@pytest.mark.parametrize("kind", [slice(0, None, 2), slice(1, None, 4)], ids=["letters", "strokes"])
+def test_most_are_letters_and_strokes_of_the_size_of_a_digit_in_ink_on_paper(kind: slice) -> None:
     images, labels = Outliers(share=0.9)(blot(200), torch.zeros(200).long(), torch.Generator().manual_seed(1))
-    strokes = images[labels == NO_CLASS][::2, 0]
+    strokes = images[labels == NO_CLASS][kind, 0]
     assert strokes.min() == pytest.approx(PAPER, abs=0.01)
-    assert (strokes.amax((1, 2)) > 2).all(), "each has ink"
+    assert (strokes.amax((1, 2)) > 1.8).all(), "each has ink"
     inked = strokes > 1
     rows, columns = inked.any(2).sum(1), inked.any(1).sum(1)
     assert 18 <= torch.maximum(rows, columns).float().median() <= 21
@@ -48,8 +49,8 @@ def test_half_are_strokes_of_the_size_of_a_digit_in_ink_on_paper() -> None:
 
 
 def test_the_others_hold_two_images_of_the_batch() -> None:
-    before, after, labels = replaced(64, 0.5)
-    rows = (labels == NO_CLASS).nonzero()[1::2, 0].tolist()
+    before, after, labels = replaced(64, 0.8)
+    rows = (labels == NO_CLASS).nonzero()[3::4, 0].tolist()
     for number, row in enumerate(rows):
         if number % 2:
             assert torch.equal(after[row, :, :14], before[row, :, :14])
