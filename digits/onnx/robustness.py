@@ -67,7 +67,7 @@ def _outputs(network: Sequence[Layer], known: Sequence[Box], pixels: Box) -> Box
     middle, reach = (inputs.high + inputs.low) / 2, (inputs.high - inputs.low) / 2
     values, width = layer.values(middle), layer.sizes(reach)
     low, high = values - width, values + width
-    units = values[0].numel()
+    units = values.shape[1:].numel()
     if known and units <= ROWS:
         # Only where the ReLU is in doubt does a closer look change anything.
         images, places = ((low < 0) & (high > 0)).flatten(1).nonzero(as_tuple=True)

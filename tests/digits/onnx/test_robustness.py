@@ -98,6 +98,16 @@ def test_a_wrong_digit_counts_for_neither() -> None:
         assert proven == expected <= standing <= 0.75
 
 
+@pytest.mark.parametrize(
+    ("name", "change"), [("linear", 0), ("mlp", 0), ("mlp", 1), ("cnn", 1)]
+)  # by 0 none is proven, by 1 none is right to begin with
+def test_where_nothing_is_left_to_prove_all_radii_are_zero(name: str, change: int) -> None:
+    classifier, images = CLASSIFIERS[name], IMAGES[:2]
+    found = measure(classifier, images, (digits(classifier, images) + change) % 10, [254, 255])
+    assert found.safe.tolist() == [0, 0]
+    assert found.accuracies(254)[0] == found.accuracies(255)[0] == 0.0
+
+
 def test_the_attack_leaves_the_classifier_as_it_is() -> None:
     classifier = CLASSIFIERS["mlp"]
     attacked(classifier, IMAGES, digits(classifier), 1)
