@@ -1,5 +1,8 @@
 """How far the answers of a float16 model can be from the exact ones. docs/proof.md has the theorem."""
 
+import math
+import sys
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
@@ -9,7 +12,7 @@ from torch import Tensor
 
 from digits.onnx import bound, file_layers, propagation
 from digits.onnx.bound import Bounds
-from digits.onnx.layers import Layer, Mean
+from digits.onnx.layers import Convolution, Layer, Mean, work
 from digits.onnx.propagation import Forward
 from digits.onnx.rounding import OUTWARD, UNIT, gamma, of_log_softmax, underflow
 
@@ -27,7 +30,10 @@ OF_RESULTS = 2
 SPREAD, CONSTANT = 3.0, 4.0
 """Of log-softmax, as in `rounding`: two subtractions, of which the second takes less than 2.5."""
 DOUBTS = 100
-"""As in `propagation`. With sums in float16 all units are in doubt, and none is looked at."""
+"""As in `propagation`; of convolutions, whose units see few pixels each, all are looked at. With sums in
+float16 all units are in doubt, and none is."""
+WORK = 2e8
+"""Multiplications for the answers to as many images as have bounds in a minute or two, by convolutions."""
 CHUNK = 50
 
 
@@ -58,10 +64,24 @@ def bounds(content: bytes, images: NDArray[np.uint8], sums: float = SINGLE) -> B
     return bound.in_chunks(of_pictures, network, images, CHUNK)
 
 
+def affordable(content: bytes) -> int:
+    """How many images to give `bounds`; more take minutes.
+
+    Raises:
+        UnknownNetworkError: as `bounds`.
+    """
+    network = file_layers.rectified(file_layers.read(content).steps)
+    return max(1, int(WORK / work(network))) if _has_windows(network) else sys.maxsize
+
+
+def _has_windows(network: Iterable[Layer]) -> bool:
+    return any(isinstance(layer, Convolution) for layer in network)
+
+
 def _bounds(
     layers: list[Layer], pictures: Tensor, mean: float, std: float, sums: float
 ) -> tuple[Tensor, Tensor]:
-    doubts = 0 if sums == HALF else DOUBTS
+    doubts = 0 if sums == HALF else math.inf if _has_windows(layers) else DOUBTS
     network, forwards = [_identity(pictures), *layers], [_normalized(pictures, mean, std)]
     local_error = partial(_local_error, sums=sums)
     for number in range(1, len(network)):
@@ -87,7 +107,7 @@ def _normalized(pictures: Tensor, mean: float, std: float) -> Forward:
     # Where there is no ink, 0 - mean is exact.
     rest = ink + HALF * ((pictures - mean).abs() + ink) * (pictures > 0) + TINY
     error = ((rest + quotient * ((pictures - mean).abs() + rest)) / std + TINY) * OUTWARD
-    return Forward((pictures - mean) / std, error, error, error, torch.ones_like(error))
+    return Forward((pictures - mean) / std, error, error, error, error, torch.ones_like(error))
 
 
 def _local_error(layer: Layer, inputs: Tensor, outputs: Tensor, sums: float) -> Tensor:

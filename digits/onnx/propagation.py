@@ -6,7 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from digits.onnx.layers import Layer
+from digits.onnx import windows
+from digits.onnx.layers import Convolution, Layer
 from digits.onnx.rounding import MISSED, OUTWARD, gamma, underflow
 
 OF_NORMALIZATION = 8
@@ -24,6 +25,8 @@ class Forward(NamedTuple):
     """The most by which a runtime's differ, by sums of absolute values."""
     total: Tensor
     """The same behind the ReLU."""
+    sharp: Tensor
+    """That again, smaller where the signs of the weights were looked at."""
     added: Tensor
     """What of that is not the error of the layers before, carried through the signs of their weights."""
     slope: Tensor
@@ -59,7 +62,7 @@ def forward(network: Sequence[Layer], pictures: Tensor, mean: float, std: float)
 
 def _first(layer: Layer, pictures: Tensor, mean: float, std: float) -> Forward:
     local = first_error(layer, pictures, mean, std)
-    return _settled([layer], [], layer.values((pictures - mean) / std), local, local, 0)
+    return _settled([layer], [], layer.values((pictures - mean) / std), local, local, local, 0)
 
 
 def first_error(layer: Layer, pictures: Tensor, mean: float, std: float) -> Tensor:
@@ -76,17 +79,18 @@ def _folded(layer: Layer, blank: Tensor) -> Tensor:
 
 
 def following(
-    network: Sequence[Layer], forwards: Sequence[Forward], local_error: LocalError, doubts: int = DOUBTS
+    network: Sequence[Layer], forwards: Sequence[Forward], local_error: LocalError, doubts: float = DOUBTS
 ) -> Forward:
     """The last layer of `network`, by all those before it."""
     before, layer = network[-2:]
-    exact, wrong = forwards[-1].outputs, forwards[-1].total
+    exact, total, sharp = forwards[-1].outputs, forwards[-1].total, forwards[-1].sharp
     if before.rectified:
         exact = exact.clamp(min=0)
-    outputs, carried = layer.values(exact), layer.sizes(wrong)
-    local = local_error(layer, exact.abs() + wrong, outputs.abs() + carried)
-    total = (local + carried) * OUTWARD
-    return _settled(network, forwards, outputs, local, total, doubts)
+    outputs, carried = layer.values(exact), layer.sizes(sharp)
+    local = local_error(layer, exact.abs() + sharp, outputs.abs() + carried)
+    all_carried = carried if sharp is total else layer.sizes(total)
+    total, sharp = ((local + those) * OUTWARD for those in (all_carried, carried))
+    return _settled(network, forwards, outputs, local, total, sharp, doubts)
 
 
 def local_error(layer: Layer, inputs: Tensor, outputs: Tensor | None = None) -> Tensor:
@@ -104,15 +108,18 @@ def _settled(
     outputs: Tensor,
     local: Tensor,
     total: Tensor,
-    doubts: int,
+    sharp: Tensor,
+    doubts: float,
 ) -> Forward:
     """The last layer of `network` with its ReLU, by the errors of its outputs."""
     if not network[-1].rectified:
-        return Forward(outputs, total, total, local, torch.ones_like(total))
-    sharp = _sharpened(network, forwards, outputs, local, total, doubts) if doubts else total
-    slope, rest = _relu(outputs, sharp)
-    behind = torch.where(outputs > 0, total, (total + outputs).clamp(min=0))
-    return Forward(outputs, total, behind, slope * local + rest, slope)
+        return Forward(outputs, total, total, sharp, local, torch.ones_like(total))
+    closer = _sharpened(network, forwards, outputs, local, total, sharp, doubts) if doubts else sharp
+    slope, rest = _relu(outputs, closer)
+    behind, sharp = (
+        torch.where(outputs > 0, errors, (errors + outputs).clamp(min=0)) for errors in (total, closer)
+    )
+    return Forward(outputs, total, behind, behind if closer is total else sharp, slope * local + rest, slope)
 
 
 def _relu(outputs: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,21 +134,26 @@ def _sharpened(
     outputs: Tensor,
     local: Tensor,
     total: Tensor,
-    doubts: int,
+    sharp: Tensor,
+    doubts: float,
 ) -> Tensor:
-    """`total`, smaller where it could change the state of a ReLU and the signs of the weights count."""
-    images, units = (outputs.abs() <= total).flatten(1).nonzero(as_tuple=True)
+    """`sharp`, smaller where it could change the state of a ReLU and the signs of the weights count."""
+    images, units = (outputs.abs() <= sharp).flatten(1).nonzero(as_tuple=True)
     if not 0 < len(images) <= doubts * len(outputs):
-        return total
-    rows = torch.zeros(len(images), 1, outputs[0].numel(), dtype=torch.float64)
-    rows[range(len(images)), 0, units] = 1
-    some = [Forward(*(part[images] for part in before)) for before in forwards]
+        return sharp
     error = (local + MISSED * len(network) * total).flatten(1)[images, units]
-    for carried, added in _carried(network, some, rows.unflatten(2, outputs.shape[1:])):
-        error += (carried[:, 0].abs() * added).sum(1)
-    sharp = total.flatten(1).clone()
-    sharp[images, units] = torch.minimum(error * OUTWARD, sharp[images, units])
-    return sharp.view_as(total)
+    if isinstance(network[-1], Convolution):
+        slopes, behind = [before.slope for before in forwards], [before.added for before in forwards]
+        error += windows.carried(network, slopes, behind, images, units)
+    else:
+        rows = torch.zeros(len(images), 1, outputs[0].numel(), dtype=torch.float64)
+        rows[range(len(images)), 0, units] = 1
+        some = [Forward(*(part[images] for part in before)) for before in forwards]
+        for carried, added in _carried(network, some, rows.unflatten(2, outputs.shape[1:])):
+            error += (carried[:, 0].abs() * added).sum(1)
+    closer = sharp.flatten(1).clone()
+    closer[images, units] = torch.minimum(error * OUTWARD, closer[images, units])
+    return closer.view_as(sharp)
 
 
 def _carried(
