@@ -105,8 +105,8 @@ def _samples(
     every, done, last = max(1, min(10, runs // 20)), 0, time.monotonic()
     while done < runs:
         time.sleep(PAUSE)
-        found = _count(address, "COMPLETED")
-        if bad := _count(address, "FAILED") + _count(address, "CRASHED"):
+        found, bad = _count(address, ["COMPLETED"], done), _count(address, ["FAILED", "CRASHED"], 0)
+        if bad:
             raise BenchError(f"{bad} of {found + bad} runs failed; {folder}/worker.log tells why")
         if found == done and time.monotonic() - last > project.STARTUP * 2:
             raise BenchError(f"no run has ended for minutes, after {done}; {folder}/worker.log tells why")
@@ -136,13 +136,17 @@ def _sample(folder: Path, runs: int, server: psutil.Process, worker: psutil.Proc
     )
 
 
-def _count(address: str, state: str) -> int:
-    body = json.dumps({"flow_runs": {"state": {"type": {"any_": [state]}}}}).encode()
+def _count(address: str, states: Sequence[str], before: int) -> int:
+    """How many runs are in these states; as many as `before` where the server is too busy to tell."""
+    body = json.dumps({"flow_runs": {"state": {"type": {"any_": states}}}}).encode()
     request = urllib.request.Request(
         f"{address}/flow_runs/count", body, headers={"Content-Type": "application/json"}
     )
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
-        return int(answer.read())
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+            return int(answer.read())
+    except TimeoutError:
+        return before
 
 
 def _workspace(folder: Path, interval: float) -> Path:
