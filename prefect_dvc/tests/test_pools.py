@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +122,11 @@ def test_a_stage_runs_on_another_machine_and_one_that_dies_is_found_dead(
             while not (machines.ran.exists() and any(ALIVE in r.labels for r in client.read_flow_runs())):
                 if over.wait(0.1):
                     return
-        for process in [*psutil.Process(first.pid).children(recursive=True), psutil.Process(first.pid)]:
-            process.kill()
+        worker = psutil.Process(first.pid)
+        # The worker first, which would tell of the others; these end by themselves, too, or have ended.
+        for process in [worker, *worker.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
     killer = threading.Thread(target=contextvars.copy_context().run, args=[kill])  # with the settings
     killer.start()
