@@ -134,7 +134,7 @@ test-versions: setup ## Test prefect_dvc with the oldest and the newest DVC and 
 		$(PYTHON) -m venv $$at; \
 		rm -rf $$at/package; cp -r prefect_dvc $$at/package; \
 		$$at/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pytest pytest-xdist 'setuptools>=77' \
-			$$at/package --constraint prefect_dvc/tests/$$which.txt; \
+			kubernetes-validate prefect-kubernetes $$at/package --constraint prefect_dvc/tests/$$which.txt; \
 		$$at/bin/python -m pip freeze | grep -E '^(dvc|prefect)=='; \
 		PATH=$(CURDIR)/$$at/bin:$$PATH PYTHONPATH=$(CURDIR) $$at/bin/python -m pytest -c /dev/null --rootdir . \
 			--import-mode importlib --numprocesses $(WORKERS) prefect_dvc/tests $(ARGS) || exit; \

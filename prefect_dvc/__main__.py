@@ -68,6 +68,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     strict.add_argument("names", nargs="+", metavar="FLOW/DEPLOYMENT")
     restore = commands.add_parser("restore", help="put back the outputs that dvc.lock records")
     restore.set_defaults(command=_restore)
+    template = commands.add_parser("template", help="write the job template of a work pool")
+    template.set_defaults(command=_template)
+    template.add_argument("kind", choices=["docker", "kubernetes"], help="of the pool")
+    template.add_argument("image", metavar="IMAGE", help="with the project's packages, this one and git")
     return parser.parse_args(argv)
 
 
@@ -170,6 +174,13 @@ def _restore() -> int:
     from prefect_dvc.workspace import Workspace
 
     return command(Workspace(Path.cwd(), tell=_say))
+
+
+def _template(kind: str, image: str) -> int:
+    template = json.loads((Path(__file__).parent / "templates" / f"{kind}.json").read_text(encoding="utf-8"))
+    template["variables"]["properties"]["image"]["default"] = image
+    print(json.dumps(template, indent=2))
+    return 0
 
 
 def _show(found: "Sequence[Planned | Made]", as_json: bool, tree: "Callable[[], Tree]") -> int:
