@@ -71,7 +71,9 @@ def run_on_pool(
                 " without dependencies, or with outputs that are not cached; run it here"
             )
     result = workspace.run(stage, log)
-    outcome = Outcome.RAN if ran and result.outcome is Outcome.RESTORED else result.outcome
+    outcome = result.outcome
+    if outcome in (Outcome.RESTORED, Outcome.UP_TO_DATE):  # outputs that dvc.lock had already
+        outcome = Outcome.RAN if ran else Outcome.RESTORED
     return replace(result, outcome=outcome, seconds=time.monotonic() - started)
 
 

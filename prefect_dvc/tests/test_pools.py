@@ -149,6 +149,11 @@ def test_a_stage_runs_on_another_machine_and_one_that_dies_is_found_dead(
     assert "gpu: training" in caplog.messages, "the log of the other machine comes here"
     assert "training" in (machines.folder / "two/log").read_text()
     lock = read(machines.project.folder / "dvc.lock")
+    machines.project.run("rm", "-r", "model", ".dvc/cache")
+    state, ended = run()
+    assert state.is_completed(), state.message
+    assert ended == {"prepare": "up to date", "train": "restored from cache", "count": "up to date"}
+    assert machines.ran.read_text().split() == ["one", "two"], "what has run anywhere is not run again"
     machines.project.dvc("repro", "--force", "--no-run-cache")
     assert read(machines.project.folder / "dvc.lock") == lock, "the same as here"
     refs = machines.project.run("git", "ls-remote", "origin").split()[1::2]
