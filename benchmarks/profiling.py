@@ -39,6 +39,16 @@ ABOUT = {
 }
 
 
+CALL = """
+import subprocess, sys
+code = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    file.write(str(code))
+sys.exit(code)
+"""
+"""py-spy itself ends well with a program that fails, if it has seen something of it before."""
+
+
 def record(
     kind: str, rate: int, command: Sequence[str], target: Path, folder: Path, environment: dict[str, str]
 ) -> None:
@@ -48,9 +58,11 @@ def record(
         BenchError: it fails, or cannot be looked into.
     """
     spy = [str(PY_SPY), "record", "--subprocesses", "--format", KINDS[kind], "--rate", str(rate)]
-    spy += ["--output", str(target), "--", *command]
-    done = subprocess.run(spy, cwd=folder, env=environment, capture_output=True, text=True)
-    if done.returncode or not target.exists():
+    with tempfile.NamedTemporaryFile("r") as code:
+        spy += ["--output", str(target), "--", PYTHON, "-c", CALL, code.name, *command]
+        done = subprocess.run(spy, cwd=folder, env=environment, capture_output=True, text=True)
+        ended_well = code.read().strip() == "0"
+    if done.returncode or not ended_well or not target.exists():
         said = f"{done.stdout}{done.stderr}"
         raise BenchError(f"{' '.join(command)} ended with {done.returncode} under py-spy:\n{said}")
 

@@ -33,7 +33,8 @@ def program(tmp_path: Path) -> Path:
 def test_a_flame_graph_has_the_functions_of_all_processes(program: Path, tmp_path: Path) -> None:
     profiling.record("svg", 200, [PYTHON, str(program)], tmp_path / "found.svg", tmp_path, {})
     text = (tmp_path / "found.svg").read_text()
-    assert len(set(re.findall(r"process (\d+)", text))) == 2, "the program and its child"
+    # What waits for them is seen while it starts, or not.
+    assert len(set(re.findall(r"process (\d+)", text))) in (2, 3), "the program and its child"
     assert "busy (program.py" in text
     assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", text), "it opens without a network"
 
@@ -45,7 +46,8 @@ def test_a_trace_has_them_in_time(program: Path, tmp_path: Path) -> None:
 
 
 def test_a_program_that_fails_is_told(tmp_path: Path) -> None:
-    command = [PYTHON, "-c", "raise SystemExit('why it failed')"]
+    long_enough = "import time; end = time.time() + 0.5\nwhile time.time() < end: pass\n"
+    command = [PYTHON, "-c", long_enough + "raise SystemExit('why it failed')"]
     with pytest.raises(BenchError, match="why it failed"):
         profiling.record("svg", 100, command, tmp_path / "found.svg", tmp_path, {})
 
