@@ -29,6 +29,7 @@ from flows.provenance import (
     versions,
 )
 from flows.signing import SIGNATURE
+from prefect_dvc.cache import md5
 from prefect_dvc.project import ProjectError
 
 UNSIGNED = "not asked: by whom (--public-key, or PUBLIC_KEY=… with make)"
@@ -147,7 +148,7 @@ def _of_content(folder: Path, hashes: Hashes) -> list[str]:
 def _of_lock(folder: Path, hashes: Hashes, lock: Lock) -> Iterator[str]:
     made = {Path(out["path"]).name: out["md5"] for stage in lock.values() for out in stage.get("outs", [])}
     for name in sorted(hashes.keys() & made.keys()):
-        if hashlib.md5((folder / name).read_bytes(), usedforsecurity=False).hexdigest() != made[name]:
+        if md5(folder / name) != made[name]:
             yield f"{name} is not the file that {LOCK} names"
     metrics, parity = _json(folder / METRICS), _json(folder / PARITY)
     if parity["passed"] is not True or parity["accuracy_runtime"] != metrics["accuracy"]:

@@ -1,12 +1,12 @@
 """What `make shift` has measured of a model outside its test set, where it was this very model."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from digits.common.yaml_text import parse
 from flows.artifacts import read_json
+from prefect_dvc.artifacts import read
+from prefect_dvc.cache import md5
 
 SHIFT = Path("reports/shift.json")
 LOCK = Path("robustness/dvc.lock")
@@ -16,17 +16,14 @@ NAMES = {"test_images": "test images, for comparison", "mean": "the same, change
 def measured(root: Path, model: Path, digest: str) -> Mapping[str, Any]:
     """The figures of reports/shift.json; none where they are of another model than the one with this MD5.
 
-    `model` is its path in the workspace `root`. robustness/dvc.lock says of which model the report is.
-
-    Raises:
-        YamlError: robustness/dvc.lock is broken.
+    `model` is its path in the workspace `root`. robustness/dvc.lock says of which model the report is; of
+    none, where it is broken.
     """
-    if not (root / LOCK).is_file() or not (root / SHIFT).is_file():
+    if not (root / SHIFT).is_file():
         return {}
-    stage = (parse((root / LOCK).read_text(encoding="utf-8")) or {}).get("stages", {}).get("shift", {})
+    stage = (read(root / LOCK) or {}).get("stages", {}).get("shift", {})
     known = {entry["path"]: entry.get("md5") for kind in ("deps", "outs") for entry in stage.get(kind, [])}
-    now = hashlib.md5((root / SHIFT).read_bytes(), usedforsecurity=False).hexdigest()
-    if known.get(str(model)) != digest or known.get(str(SHIFT)) != now:
+    if known.get(str(model)) != digest or known.get(str(SHIFT)) != md5(root / SHIFT):
         return {}
     found: Mapping[str, Any] = read_json(root / SHIFT).get("shift", {})
     return found

@@ -34,7 +34,7 @@ def discard_out(out: Any) -> bool:
     """Whether objects of this output were damaged; they are gone now, and so is the output."""
     if not out.hash_info or out.hash_info.name != "md5":
         return False
-    damaged = [path for path, md5 in _objects(out.cache, out.hash_info.value) if _md5(path) != md5]
+    damaged = [path for path, name in _objects(out.cache, out.hash_info.value) if md5(path) != name]
     if not damaged:
         return False
     for path in damaged:
@@ -55,12 +55,13 @@ def _objects(cache: Any, value: str) -> Iterator[tuple[Path, str]]:
             entries = [str(entry["md5"]) for entry in json.loads(path.read_bytes())]
         except (ValueError, TypeError, KeyError):  # then the list itself is damaged
             return
-        for md5 in entries:
-            file = Path(cache.oid_to_path(md5))
+        for name in entries:
+            file = Path(cache.oid_to_path(name))
             if file.is_file():
-                yield file, md5
+                yield file, name
 
 
-def _md5(path: Path) -> str:
+def md5(path: Path) -> str:
+    """Of a file, in hexadecimal, as DVC has it."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -46,6 +46,9 @@ def test_the_card_has_what_was_measured_outside_of_this_very_model(releasable: W
     assert "\n\n## Use\n" in card
     for stale in (("0" * 32, digests[1]), (digests[0], "0" * 32)):
         assert "Outside the test set" not in released_card(*stale)
+    Path("robustness/dvc.lock").write_text("stages: {")
+    publish(releasable)
+    assert "Outside the test set" not in Path("models/release/README.md").read_text()
 
 
 def test_the_card_does_not_name_a_set_of_images_that_name_none(releasable: Workspace) -> None:
