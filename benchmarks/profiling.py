@@ -61,10 +61,10 @@ def record(
     with tempfile.NamedTemporaryFile("r") as code:
         spy += ["--output", str(target), "--", PYTHON, "-c", CALL, code.name, *command]
         done = subprocess.run(spy, cwd=folder, env=environment, capture_output=True, text=True)
-        ended_well = code.read().strip() == "0"
-    if done.returncode or not ended_well or not target.exists():
+        ended = code.read() or "nothing"
+    if done.returncode or ended != "0" or not target.exists():
         said = f"{done.stdout}{done.stderr}"
-        raise BenchError(f"{' '.join(command)} ended with {done.returncode} under py-spy:\n{said}")
+        raise BenchError(f"{' '.join(command)} ended with {ended} under py-spy:\n{said}")
 
 
 def trace_step(target: Path) -> None:
