@@ -1,6 +1,7 @@
 """Small models in float16 and int8, and how runtimes other than onnxruntime might compute them."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,11 @@ from numpy.typing import NDArray
 
 from digits.networks.classifier import Classifier
 from digits.onnx import small_models
+from digits.onnx.agreement import BOUNDS
+from digits.onnx.bound import Bounds
 from digits.onnx.contract import INPUT, OUTPUT
 from digits.onnx.export import to_onnx
+from tests.digits.onnx.bounded import CLASSIFIERS
 
 RNG = np.random.default_rng(1)
 IMAGES = RNG.integers(0, 256, (30, 1, 28, 28), dtype=np.uint8)
@@ -25,6 +29,17 @@ Numbers = NDArray[Any]
 
 def converted(classifier: Classifier, name: str) -> bytes:
     return small_models.FORMATS[name](to_onnx(classifier, 20, {}).SerializeToString(), IMAGES)
+
+
+@cache  # not when a module is loaded, which every process of a test run does
+def model_of(name: str, kind: str) -> bytes:
+    """The small classifier of this name in the format `kind`."""
+    return converted(CLASSIFIERS[name], kind)
+
+
+@cache
+def bounds_of(name: str, kind: str) -> Bounds:
+    return BOUNDS[kind](model_of(name, kind), IMAGES)
 
 
 def by_onnxruntime(content: bytes, images: Numbers, level: str) -> Numbers:

@@ -1,6 +1,6 @@
 """The error bound of float16 models, against float16 as onnxruntime and others compute it."""
 
-from functools import cache
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from digits.onnx import half
 from digits.onnx.bound import Bounds
 from digits.onnx.layers import UnknownNetworkError
+from tests.digits.onnx import converted as small
 from tests.digits.onnx import orders
 from tests.digits.onnx.bounded import CLASSIFIERS, WHITE, differences, mlp, ratio, set_weights
 from tests.digits.onnx.converted import (
@@ -31,14 +32,7 @@ SUMS = {
 }
 
 
-@cache  # not when this module is loaded, which every process of a test run does
-def model_of(name: str) -> bytes:
-    return converted(CLASSIFIERS[name], "float16")
-
-
-@cache
-def bounds_of(name: str) -> Bounds:
-    return half.bounds(model_of(name), IMAGES)
+model_of, bounds_of = partial(small.model_of, kind="float16"), partial(small.bounds_of, kind="float16")
 
 
 @pytest.mark.parametrize("level", LEVELS)

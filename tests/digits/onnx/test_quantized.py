@@ -1,7 +1,7 @@
 """The error bound of 8-bit models, against onnxruntime's two ways to compute them and others."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import partial
 
 import numpy as np
 import onnx
@@ -10,28 +10,19 @@ import torch
 from numpy.typing import NDArray
 
 from digits.onnx import file_layers, quantized
-from digits.onnx.bound import Bounds
 from digits.onnx.file_layers import Grid
 from digits.onnx.layers import Layer, UnknownNetworkError
+from tests.digits.onnx import converted as small
 from tests.digits.onnx.bounded import CLASSIFIERS, differences, ratio
 from tests.digits.onnx.converted import (
     IMAGES,
     LEVELS,
     by_onnxruntime,
     by_reference,
-    converted,
     in_integers,
 )
 
-
-@cache  # not when this module is loaded, which every process of a test run does
-def model_of(name: str) -> bytes:
-    return converted(CLASSIFIERS[name], "int8")
-
-
-@cache
-def bounds_of(name: str) -> Bounds:
-    return quantized.bounds(model_of(name), IMAGES)
+model_of, bounds_of = partial(small.model_of, kind="int8"), partial(small.bounds_of, kind="int8")
 
 
 @pytest.mark.parametrize("level", LEVELS)
