@@ -37,8 +37,7 @@ def facts(
     Raises:
         UnknownNetworkError: no bound is known for this kind of network.
     """
-    most = half.affordable(small) if name == "float16" else len(single.images)
-    some = evenly(len(single.images), min(most, len(single.images)))
+    some = evenly(len(single.images), half.affordable(small) if name == "float16" else len(single.images))
     numbers, expected = single.images[some], Bounds(*(part[some] for part in single.bounds))
     chosen = images[numbers]
     found = BOUNDS[name](small, chosen)

@@ -88,8 +88,7 @@ def following(
         exact = exact.clamp(min=0)
     outputs, carried = layer.values(exact), layer.sizes(sharp)
     local = local_error(layer, exact.abs() + sharp, outputs.abs() + carried)
-    all_carried = carried if sharp is total else layer.sizes(total)
-    total, sharp = ((local + those) * OUTWARD for those in (all_carried, carried))
+    total, sharp = ((local + those) * OUTWARD for those in (layer.sizes(total), carried))
     return _settled(network, forwards, outputs, local, total, sharp, doubts)
 
 
@@ -119,7 +118,7 @@ def _settled(
     behind, sharp = (
         torch.where(outputs > 0, errors, (errors + outputs).clamp(min=0)) for errors in (total, closer)
     )
-    return Forward(outputs, total, behind, behind if closer is total else sharp, slope * local + rest, slope)
+    return Forward(outputs, total, behind, sharp, slope * local + rest, slope)
 
 
 def _relu(outputs: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:

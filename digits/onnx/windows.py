@@ -76,13 +76,12 @@ def carried(
 def _carried(
     network: Sequence[Layer], slopes: Sequence[Tensor], added: Sequence[Tensor], images: Tensor, units: Tensor
 ) -> Tensor:
-    *before, last = network
+    last = network[-1]
     channels, height, width = last.values(torch.zeros(1, *last.shape, dtype=torch.float64)).shape[1:]
     channel, place = units // (height * width), units % (height * width)
     rows = torch.eye(channels, dtype=torch.float64)[channel][:, :, None, None]
     window, found = Window(rows, place // width, place % width), rows.new_zeros(len(rows))
-    layers = [last, *reversed(before)]
-    for layer, slope, error in zip(layers, reversed(slopes), reversed(added), strict=False):
+    for layer, slope, error in zip(reversed(network), reversed(slopes), reversed(added), strict=False):
         if isinstance(layer, Convolution):
             window = window.back(layer)
         found += (window.rows.abs() * window.of(error, images)).flatten(1).sum(1)
