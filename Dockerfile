@@ -3,9 +3,9 @@ ARG BASE=python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa
 
 # The system, without packages or project. `--user` may be anyone, so what has to be written is open to all.
 FROM ${BASE} AS system
-# npm is for the mirror that is an npm package.
+# npm is for the mirror that is an npm package, git for a stage that a worker of a docker pool runs in this image.
 RUN apt-get update -qq \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ca-certificates npm tini \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ca-certificates git npm tini \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 1000 digits \
     && useradd --uid 1000 --gid 1000 --home-dir /tmp --no-create-home digits \

@@ -37,6 +37,7 @@ def test_nobody_is_root_and_nothing_is_left_of_the_building(engine: docker.Docke
         IMAGE, "sh", "-c", "command -v cc gcc g++ clang make; find /app -name '*.git*' -o -name tests"
     )
     assert found.stdout == ""
+    assert run("--entrypoint=git", IMAGE, "--version").returncode == 0, "for a stage of a docker pool"
 
 
 def test_the_whole_pipeline_runs_read_only_for_any_user(
