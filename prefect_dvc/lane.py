@@ -49,7 +49,10 @@ class Lane:
         )
 
     def run(self, command: Sequence[str], transcript: Transcript, limit: "Limit") -> int:
-        """Run a command to its end; return its exit code. Where that is not 0, this lane has ended, too."""
+        """Run a command to its end; return its exit code, negative where it was killed.
+
+        Where that is not 0, this lane has ended, too.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         code = None
@@ -71,7 +74,7 @@ class Lane:
             # The stage of a `dvc` that was killed may live on.
             if code != 0:
                 self.close()
-        return self._process.returncode or 1 if code is None else code
+        return -abs(self._process.returncode or 1) if code is None else code
 
     def stop(self) -> None:
         """End the child and all below it; return when nothing of it is left."""

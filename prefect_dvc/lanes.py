@@ -51,7 +51,7 @@ class Lanes:
             lane.close()
 
     def run(self, command: Sequence[str], wanted: Settings, transcript: Transcript, limit: Limit) -> int:
-        """Run a command with these settings to its end; return its exit code, 1 where all is stopped."""
+        """Run a command with these settings to its end; return what `Lane.run` does, 1 if all is stopped."""
         lane = self._take(wanted)
         if not lane:
             transcript.add(b"stopped")

@@ -19,11 +19,13 @@ from dvc.lock import make_lock  # type: ignore[import-untyped]
 from dvc.repo import Repo  # type: ignore[import-untyped]
 
 from prefect_dvc import lock_file
+from prefect_dvc.transcript import Log
 
 KEPT = ".dvc/tmp/kept"
 """Where copies of lock files are while stages are at work: a line with the number of these stages, then the
 content, which is empty where there was none."""
-Log = Callable[[str], None]
+WhileNobodyWrites = Callable[[Callable[[], None]], None]
+"""Calls a function when DVC writes nothing."""
 
 
 class LockFiles:
@@ -35,11 +37,11 @@ class LockFiles:
         self._lock = threading.Lock()
 
     @contextmanager
-    def kept(self, path: str, while_nobody_writes: Callable[[Callable[[], None]], None]) -> Iterator[None]:
+    def kept(self, path: str, while_nobody_writes: WhileNobodyWrites) -> Iterator[None]:
         """Keep a copy while a stage is at work that will write into `path`, relative to the repository.
 
         Args:
-            while_nobody_writes: calls a function when DVC writes nothing; for several stages at once.
+            while_nobody_writes: asked where several stages are at work at once.
         """
         with self._lock:
             self._at_work[path] += 1
@@ -52,6 +54,27 @@ class LockFiles:
             self._at_work[path] -= 1
             if not self._at_work[path]:
                 _kept(self._root, path).unlink(missing_ok=True)
+
+    def mend(self, path: str, while_nobody_writes: WhileNobodyWrites, wrote: bool, log: Log) -> None:
+        """Bring back the lock file `path` of a stage at work whose DVC was killed.
+
+        Args:
+            wrote: whether that DVC had said that it writes. If not, a new last entry is another stage's.
+        """
+        written, kept = self._root / path, _kept(self._root, path)
+
+        def cut() -> bool:
+            return wrote or (written.exists() and not lock_file.is_valid(written.read_bytes()))
+
+        def mend() -> None:
+            if cut():
+                _mend_lock_file(written, kept, log)
+                if not kept.exists():
+                    self._keep(path)
+
+        if cut():
+            with self._lock:
+                while_nobody_writes(mend)
 
     def _keep(self, path: str) -> None:
         kept, written = _kept(self._root, path), self._root / path
@@ -80,7 +103,7 @@ def _mend_lock_file(written: Path, kept: Path, log: Log) -> None:
     stages, _, before = kept.read_bytes().partition(b"\n")
     if text is not None and lock_file.may_be_cut(text, before, int(stages)):
         # At worst it was whole: then DVC's run cache still has the stages, and restores them.
-        log(f"{unquote(kept.name)} was being written when a run was killed; taking the one before that")
+        log(f"{unquote(kept.name)} was being written when DVC was killed; taking the one before that")
         if before:
             part = kept.with_suffix(".part")
             part.write_bytes(before)

@@ -9,9 +9,9 @@ from enum import StrEnum
 LAST_LINES = 10
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours and cursor movements
 # What DVC says to a person at a terminal.
+WRITES = ("Updating lock file", "Generating lock file")
 HINTS = (
-    "Updating lock file",
-    "Generating lock file",
+    *WRITES,
     "To track the changes with git, run:",
     "\tgit add ",
     "To enable auto staging, run:",
@@ -62,6 +62,8 @@ class Transcript:
         self._log = log
         self.begun = False
         """Whether the command of the stage has begun; for a stage, what went before is DVC's own work."""
+        self.writes = False
+        """Whether DVC has said that it changes dvc.lock, which it says just before."""
         self._lines: deque[str] = deque(maxlen=LAST_LINES + 1)
 
     @property
@@ -72,6 +74,7 @@ class Transcript:
     def add(self, raw: bytes) -> None:
         text = ESCAPES.sub("", raw.decode(errors="replace")).rstrip()
         line = text.rsplit("\r", 1)[-1]  # the last state of a progress bar
+        self.writes = self.writes or line.startswith(WRITES)
         if not line or line.startswith(HINTS):
             return
         self._log(line)

@@ -101,7 +101,9 @@ class Workspace:
         ]
         assert stage.lock_file is not None
         with self._lock_files.kept(stage.lock_file, partial(_while_locked, self.project)):
-            result = self.dvc(command, log, stage=stage.name, time_limit=time_limit)
+            result = self.dvc(
+                command, log, stage=stage.name, time_limit=time_limit, lock_file=stage.lock_file
+            )
         if pull and result.outcome is Outcome.UP_TO_DATE:  # by now
             result = replace(result, outcome=Outcome.RESTORED)
         return result
@@ -123,11 +125,18 @@ class Workspace:
         return StageResult(stage.name, restored, result.seconds, result.last_lines)
 
     def dvc(
-        self, command: Sequence[str], log: Log, *, stage: str = "", time_limit: float | None = None
+        self,
+        command: Sequence[str],
+        log: Log,
+        *,
+        stage: str = "",
+        time_limit: float | None = None,
+        lock_file: str | None = None,
     ) -> StageResult:
         """Run a command of DVC or commands.py, about `stage` if given; wait while another `dvc` is busy.
 
-        The time limit of `dvc repro` begins with the command of the stage.
+        The time limit of `dvc repro` begins with the command of the stage. Should DVC be killed, `lock_file`,
+        relative to the repository, is mended.
         """
         started = time.monotonic()
         while True:
@@ -139,12 +148,15 @@ class Workspace:
                 break
             log("waiting for its end")
             time.sleep(2)
+        if code < 0 and lock_file:
+            self._lock_files.mend(lock_file, partial(_while_locked, self.project), transcript.writes, log)
         lines: tuple[str, ...] = ()
         if limit.reached.is_set():
             message = f"error: {stage or command[0]} was stopped at its time limit of {time_limit:g} seconds"
             lines = (*transcript.last_lines(), message)
         elif code != 0:
-            lines = transcript.last_lines() or (f"dvc ended with exit code {code} and said nothing",)
+            end = "was killed" if code < 0 else f"ended with exit code {code}"
+            lines = transcript.last_lines() or (f"dvc {end} and said nothing",)
         outcome = Outcome.FAILED if lines else transcript.outcome
         return StageResult(stage or command[0], outcome, time.monotonic() - started, lines)
 

@@ -7,7 +7,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -169,6 +170,57 @@ def test_somebody_elses_work_on_the_lock_file_stays_and_so_does_the_copy(workspa
         workspace.mend(print)
         assert (workspace.folder / "dvc.lock").read_bytes() == merge
         assert kept(workspace)
+
+
+CUT = """import os, pathlib, sys, time
+said, rest = sys.argv[1:]
+written = pathlib.Path("dvc.lock")
+while said == "nothing" and "other:" not in written.read_text():
+    time.sleep(0.05)
+print(said, flush=True)
+written.write_bytes(written.read_bytes()[:int(rest)])
+os.kill(os.getppid(), 9)  # DVC, for its shell has become this process
+"""
+
+
+@pytest.fixture
+def cut_by(make_workspace: MakeWorkspace) -> Callable[[str], Workspace]:
+    """Makes a workspace in which `copy` has run, with a stage that cuts dvc.lock and kills its DVC."""
+
+    def make(arguments: str) -> Workspace:
+        cut = {"cmd": f"{sys.executable} cut.py {arguments}", "outs": ["made"]}
+        made = make_workspace({"copy": COPY, "cut": cut, "other": COPY | {"cmd": "touch b", "outs": ["b"]}})
+        (made.folder / "source").write_text("one")
+        (made.folder / "cut.py").write_text(CUT)
+        run_stage(made, "copy", print)
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize("arguments", ["\"Updating lock file 'dvc.lock'\" -35", "nothing... -6"])
+def test_where_dvc_alone_is_killed_while_it_writes_the_next_finds_the_lock_file_of_before(
+    cut_by: Callable[[str], Workspace], arguments: str
+) -> None:
+    workspace = cut_by(arguments)
+    before = (workspace.folder / "dvc.lock").read_bytes()
+    lines: list[str] = []
+    with workspace.lock(print):
+        assert run_stage(workspace, "cut", lines.append).outcome is Outcome.FAILED
+        assert (workspace.folder / "dvc.lock").read_bytes() == before
+    assert lines[-1] == "dvc.lock was being written when DVC was killed; taking the one before that"
+    assert not kept(workspace)
+
+
+def test_what_another_stage_has_made_stays_where_a_dvc_is_killed_that_did_not_write(
+    cut_by: Callable[[str], Workspace],
+) -> None:
+    workspace = cut_by("nothing 1000000")
+    with workspace.lock(print), ThreadPoolExecutor() as pool:
+        killed = pool.submit(run_stage, workspace, "cut", print)
+        assert run_stage(workspace, "other", print).outcome is Outcome.RAN
+        assert killed.result().outcome is Outcome.FAILED
+    assert run_stage(workspace, "other", print).outcome is Outcome.UP_TO_DATE
 
 
 def test_nothing_is_kept_when_a_stage_has_ended(workspace: Workspace) -> None:
