@@ -1,6 +1,7 @@
 """The page says of each drawing what is proven of it."""
 
 import json
+import re
 
 import numpy as np
 import torch
@@ -35,12 +36,21 @@ def test_a_clear_drawing_is_proven(open_page: OpenPage) -> None:
     expect(page.locator("#certainty")).to_be_hidden()
 
 
+def test_of_what_does_not_look_like_a_digit_it_says_what_holds_if_it_is_one(open_page: OpenPage) -> None:
+    page = open_page()
+    places = (60, 140, 220)
+    bench.draw(page, [[60, at, 220, at] for at in places] + [[at, 60, at, 220] for at in places])
+    expect(page.locator("#words")).to_have_text("This does not look like a digit.")
+    expect(page.locator("#certainty b")).to_have_text(re.compile("^(Not p|P)roven, if it is a digit:$"))
+
+
 def test_what_it_says_of_test_images_is_what_python_proves(open_page: OpenPage, run: Project) -> None:
     images = read_raw(run.folder / "data/raw", "t10k").images
     doubtful = json.loads(run.text("reports/parity.json"))["bound"]["not_certain"][0]
     page = open_page()
     page.evaluate(OPEN, [images[doubtful["image"]].ravel().tolist(), "in doubt"])
-    says(page, f"Not proven: another runtime may read another digit than {doubtful['digit']}; its")
+    expect(page.locator("#certainty b")).to_have_text(re.compile("^Not proven(, if it is a digit)?:$"))
+    says(page, f": another runtime may read another digit than {doubtful['digit']}; its")
     says(page, f"leads that of {doubtful['rival']} by ")
     classifier = model_file.load(run.folder / "models/model.safetensors").classifier
     for place in (0, 2, 18):

@@ -38,7 +38,7 @@ export function showAnswers(images, answers, chosen, choose) {
   const found = answers[chosen];
   const probabilities = found ? Array.from(found.logProbabilities, Math.exp) : bars.map(() => 0);
   const best = probabilities.indexOf(Math.max(...probabilities));
-  const isRefused = Boolean(found) && names[chosen] === null;
+  const isRefused = Boolean(found) && !isFamiliar(found);
   bars.forEach((row, index) => {
     row.classList.toggle("best", Boolean(found) && !isRefused && index === best);
     row.querySelector("i").style.width = `${100 * probabilities[index]}%`;
@@ -60,9 +60,14 @@ export function showAnswers(images, answers, chosen, choose) {
   announcement = setTimeout(() => (find("#announcement").textContent = words), 600);
 }
 
+/** Whether the image looks like those that the network has learnt from. */
+export function isFamiliar({ familiarity }) {
+  return familiarity >= promises.familiarity_threshold;
+}
+
 /** The class that is most probable, or null where it does not look like any. */
 function nameOf({ logProbabilities, familiarity }) {
-  if (familiarity < promises.familiarity_threshold) return null;
+  if (!isFamiliar({ familiarity })) return null;
   return data.classes[logProbabilities.indexOf(Math.max(...logProbabilities))];
 }
 

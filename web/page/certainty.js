@@ -1,4 +1,5 @@
 // Says of a drawing whether its digit is proven, and how much change it is proven to bear.
+import { isFamiliar } from "./answer.js";
 import { modelBytes } from "./classifier.js";
 
 let worker;
@@ -18,10 +19,10 @@ function start(line) {
 }
 
 /**
- * Tell of an image of 784 grey values and its log-probabilities, or hide the line where it is null; `data` has the
- * names of the classes, and the noun for one of them.
+ * Tell of an image of 784 grey values and its answer, or hide the line where it is null; `data` has the names of the
+ * classes, the noun for one of them, and what the images are of.
  */
-export function tellCertainty(line, image, logProbabilities, data) {
+export function tellCertainty(line, image, answer, data) {
   asked++;
   if (!image) {
     line.hidden = true;
@@ -29,10 +30,11 @@ export function tellCertainty(line, image, logProbabilities, data) {
     return;
   }
   if (!worker) start(line);
-  const answer = logProbabilities.indexOf(Math.max(...logProbabilities));
+  const read = answer.logProbabilities.indexOf(Math.max(...answer.logProbabilities));
+  const supposed = isFamiliar(answer) ? "" : `, if it is ${data.thing}`;
   told = ({ found, radius }) => {
     line.hidden = !found;
-    if (found) write(line, ...(radius === undefined ? words(found, answer, data) : [, , ofRadius(radius)]));
+    if (found) write(line, ...(radius === undefined ? words(found, read, supposed, data) : [, , ofRadius(radius)]));
   };
   worker.postMessage({ number: asked, image });
 }
@@ -43,15 +45,15 @@ function write(line, ...parts) {
   });
 }
 
-function words({ digit, rival, margin, bound }, answer, { classes, noun }) {
+function words({ digit, rival, margin, bound }, read, supposed, { classes, noun }) {
   const [name, other] = [classes[digit], classes[rival]];
   const a = name.length > 1 ? name : `a ${name}`;
   const numbers =
     `its log-probability leads that of ${other} by ${short(margin)}, ` +
     `and rounding can change that by ${short(bound)} at most.`;
-  if (margin <= bound) return ["Not proven:", `another runtime may read another ${noun} than ${name}; ${numbers}`, ""];
-  if (digit !== answer) return ["Wrong:", `every float32 runtime must read ${a}; this browser does not.`, ""];
-  return ["Proven:", `every float32 runtime reads ${a} here; ${numbers}`, ""];
+  if (margin <= bound) return [`Not proven${supposed}:`, `another runtime may read another ${noun} than ${name}; ${numbers}`, ""];
+  if (digit !== read) return ["Wrong:", `every float32 runtime must read ${a}; this browser does not.`, ""];
+  return [`Proven${supposed}:`, `every float32 runtime reads ${a} here; ${numbers}`, ""];
 }
 
 function ofRadius({ safe, largest }) {

@@ -49,7 +49,7 @@ async function answerAll() {
       await known;
       const found = images.length ? await read(images) : [];
       showAnswers(images, found, chosen, choose);
-      tellCertainty(find("#certainty"), images[chosen], found[chosen]?.logProbabilities, data);
+      tellCertainty(find("#certainty"), images[chosen], found[chosen], data);
     } catch (error) {
       fail(error);
     }
