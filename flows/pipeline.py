@@ -1,5 +1,6 @@
 """The Prefect flow: the stages of `dvc.yaml` as tasks, the remote around them, the release at the end."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,13 +21,12 @@ from flows.request import RequestError, check, containers, secret, with_recipe
 from flows.run_records import recorded, settle
 from flows.workspace import ModelArtifact, model_of, workspace_of
 from prefect_dvc import changes
-from prefect_dvc.commits import Destination, publish
-from prefect_dvc.flow import begin, changed_meanwhile, fetched, nothing_new, pushed, skipped
-from prefect_dvc.project import ProjectError, Stage
-from prefect_dvc.runs import run_stages
+from prefect_dvc.commits import Destination
+from prefect_dvc.flow import begin, nothing_new, work
+from prefect_dvc.project import ProjectError
 from prefect_dvc.schedule import OnFailure
 from prefect_dvc.tasks import How, dvc_task
-from prefect_dvc.transcript import Outcome, in_a_line
+from prefect_dvc.transcript import Outcome, StageResult
 from prefect_dvc.workspace import Workspace
 
 
@@ -91,19 +91,16 @@ def pipeline(
                 if when_changed and not changes.get(workspace.project):
                     return nothing_new()
                 selected = check(workspace, stages, overrides, time_limit)
-                to = Destination(commit_to, experiment)
-                start = begin(workspace, selected, to)
+                start = begin(workspace, selected, Destination(commit_to, experiment))
                 for key, value in parameters.write(root / "params.yaml", overrides).items():
                     log(f"params.yaml has {key}: {value} now")
                 remote = remote and workspace.project.remote() is not None
                 workspace.credentials = secret(credentials if remote else None)
-                how = How(force, time_limit, pools or {}, publish_reports, BRING_BACK)
-                state = _run_all(workspace, selected, how, jobs, on_failure, remote, accuracy_drop)
-                if start and state.is_completed():
-                    state.message = f"{state.message}; {publish(workspace.project, start, to)}"
-                if when_changed and state.is_completed():
-                    changes.note(workspace.project)
-                return state
+                how = How(force, time_limit, pools or {}, jobs, on_failure, {}, publish_reports, BRING_BACK)
+                # Read before anything runs, and only where it may be published.
+                model = model_of(workspace.project) if selected == workspace.project.own else None
+                finish = partial(_publish, workspace, model, accuracy_drop)
+                return work(workspace, selected, how, start, remote, when_changed, finish)
     except (RequestError, ProjectError, ParameterError) as error:
         return Failed(message=f"error: {error}")
     except OSError as error:
@@ -112,37 +109,22 @@ def pipeline(
         return Failed(message=f"error: {error.filename}: {error.strerror}")
 
 
-def _run_all(
-    workspace: Workspace,
-    stages: list[Stage],
-    how: How,
-    jobs: int | None,
-    on_failure: OnFailure,
-    remote: bool,
-    accuracy_drop: float,
-) -> State[Any]:
-    names = [stage.name for stage in stages]
-    # Read before anything runs, and only where it may be published.
-    model = model_of(workspace.project) if stages == workspace.project.own else None
-    workspace.pull = remote and not how.force and fetched(workspace, names)
-    results, messages = run_stages(workspace, stages, how, jobs=jobs, on_failure=on_failure)
-    if messages:
-        return Failed(message="\n".join([*messages, *skipped(results)]))
-    if problem := changed_meanwhile(workspace, stages, results):
-        return Failed(message=problem)
+def _publish(
+    workspace: Workspace, model: ModelArtifact | None, accuracy_drop: float, results: list[StageResult]
+) -> str | None:
+    """Publish the release, if there is a model for it; why that failed, if it did."""
+    if not model:
+        return None
+    # Where nothing ran, it has nothing to tell that a task would be worth.
     ran = any(result.outcome is not Outcome.UP_TO_DATE for result in results)
-    if model:
-        # Where nothing ran, it has nothing to tell that a task would be worth.
-        state: Any = release(workspace, model, return_state=True) if ran else release.fn(workspace, model)
-        if not state.is_completed():
-            return Failed(message=state.message)
-        published: Release = state.result()
-        best = published.best_before
-        if best and published.is_new and published.accuracy < best.accuracy - accuracy_drop:
-            events.accuracy_dropped(published, best, accuracy_drop)
-    if remote and (problem := pushed(workspace)):
-        return Failed(message=problem)
-    return Completed(message=in_a_line(results), data=results)
+    state: Any = release(workspace, model, return_state=True) if ran else release.fn(workspace, model)
+    if not state.is_completed():
+        return str(state.message)
+    published: Release = state.result()
+    best = published.best_before
+    if best and published.is_new and published.accuracy < best.accuracy - accuracy_drop:
+        events.accuracy_dropped(published, best, accuracy_drop)
+    return None
 
 
 @dvc_task(task_run_name="release")

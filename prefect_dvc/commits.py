@@ -32,10 +32,11 @@ class Origin:
     commit: str
     paths: tuple[str, ...]
     """Relative to the root of the project."""
+    to: Destination
 
 
-def origin(project: Project, stages: Sequence[Stage]) -> Origin:
-    """The commit that is checked out, before a run of these stages.
+def origin(project: Project, stages: Sequence[Stage], to: Destination) -> Origin:
+    """The commit that is checked out, before a run of these stages whose result goes there.
 
     Raises:
         ProjectError: there is none, or other files differ from it, so that what is made belongs to no commit.
@@ -51,10 +52,10 @@ def origin(project: Project, stages: Sequence[Stage]) -> Origin:
             f"changed and not committed: {', '.join(foreign[:3])}{more}; what is made of that would belong to"
             " no commit, so commit it first"
         )
-    return Origin(base, paths)
+    return Origin(base, paths, to)
 
 
-def publish(project: Project, start: Origin, to: Destination) -> str:
+def publish(project: Project, start: Origin) -> str:
     """Commit, or save as an experiment, what the current flow run has changed; push it; say so.
 
     Raises:
@@ -66,10 +67,10 @@ def publish(project: Project, start: Origin, to: Destination) -> str:
     if commit(project.root) != start.commit:
         raise ProjectError("another commit was checked out while the stages ran; nothing is committed")
     said = []
-    if to.branch:
-        said.append(_publish_commit(project, start, to.branch.replace("{run}", run), run))
-    if to.experiment:
-        said.append(_publish_experiment(project, to.experiment.replace("{run}", run)))
+    if start.to.branch:
+        said.append(_publish_commit(project, start, start.to.branch.replace("{run}", run), run))
+    if start.to.experiment:
+        said.append(_publish_experiment(project, start.to.experiment.replace("{run}", run)))
     return f"from commit {start.commit[:12]}: {', '.join(said)}"
 
 

@@ -1,5 +1,6 @@
 """The Prefect flow for any DVC project: its stages as tasks, the remote around them."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,8 +56,7 @@ def repro(
     """
     log = get_run_logger().info
     workspace = Workspace(Path.cwd(), tell=log)
-    how = tasks.How(force=force, time_limit=time_limit, pools=pools or {})
-    to = Destination(commit_to, experiment)
+    how = tasks.How(force, time_limit, pools or {}, jobs, on_failure, limits or {})
     try:
         with workspace.lock(log):
             if when_changed and not changes.get(workspace.project):
@@ -64,26 +64,11 @@ def repro(
             stages = workspace.project.stages(
                 targets or (), all_pipelines=all_pipelines, single_item=single_item
             )
-            start = begin(workspace, stages, to)
+            start = begin(workspace, stages, Destination(commit_to, experiment))
             remote = remote and workspace.project.remote() is not None
-            workspace.pull = remote and not force and fetched(workspace, [stage.name for stage in stages])
-            results, messages = run_stages(
-                workspace, stages, how, jobs=jobs, limits=limits, on_failure=on_failure
-            )
-            if messages:
-                return Failed(message="\n".join([*messages, *skipped(results)]), data=results)
-            if problem := changed_meanwhile(workspace, stages, results):
-                return Failed(message=problem)
-            if remote and (problem := pushed(workspace)):
-                return Failed(message=problem)
-            made = publish(workspace.project, start, to) if start else ""
-            if when_changed:
-                changes.note(workspace.project)
+            return work(workspace, stages, how, start, remote, when_changed)
     except ProjectError as error:
         return Failed(message=f"error: {error}")
-    message = in_a_line(results) or "there are no stages"
-    message = f"{message}; {made}" if made else message
-    return Completed(message=message, data=results)
 
 
 def nothing_new() -> State[Any]:
@@ -99,10 +84,45 @@ def begin(workspace: Workspace, stages: list[Stage], to: Destination) -> Origin 
     """
     if head := commit(workspace.project.root):
         get_run_logger().info("from commit %s", head[:12])
-    return origin(workspace.project, stages) if to != Destination() else None
+    return origin(workspace.project, stages, to) if to != Destination() else None
 
 
-def fetched(workspace: Workspace, stages: list[str]) -> bool:
+def work(
+    workspace: Workspace,
+    stages: list[Stage],
+    how: tasks.How,
+    start: Origin | None,
+    remote: bool,
+    when_changed: bool,
+    finish: Callable[[list[StageResult]], str | None] = lambda _: None,
+) -> State[Any]:
+    """Bring stages up to date, with all that a run does before and after them; how that ended.
+
+    Args:
+        start: what `begin` has returned.
+        remote: whether there is a remote, and it is to be used.
+        when_changed: whether the next run has something new to do only after a change from here on.
+        finish: done before the push, where all is well; returns what to say if it fails.
+
+    Raises:
+        ProjectError: something of that is not possible.
+    """
+    workspace.pull = remote and not how.force and _fetched(workspace, [stage.name for stage in stages])
+    results, messages = run_stages(workspace, stages, how)
+    if messages:
+        return Failed(message="\n".join([*messages, *_skipped(results)]), data=results)
+    problem = _changed_meanwhile(workspace, stages, results) or finish(results)
+    if problem := problem or (_pushed(workspace) if remote else None):
+        return Failed(message=problem)
+    message = in_a_line(results) or "there are no stages"
+    if start:
+        message = f"{message}; {publish(workspace.project, start)}"
+    if when_changed:
+        changes.note(workspace.project)
+    return Completed(message=message, data=results)
+
+
+def _fetched(workspace: Workspace, stages: list[str]) -> bool:
     """Fetch from the remote where a stage is stale; whether stages can be taken from there."""
     if not workspace.project.stale(stages):
         return False
@@ -112,7 +132,7 @@ def fetched(workspace: Workspace, stages: list[str]) -> bool:
     return bool(state.is_completed())
 
 
-def changed_meanwhile(workspace: Workspace, stages: list[Stage], results: list[StageResult]) -> str | None:
+def _changed_meanwhile(workspace: Workspace, stages: list[Stage], results: list[StageResult]) -> str | None:
     """What to say where stages that this run brought up to date are stale again, if any."""
     if all(result.outcome is Outcome.UP_TO_DATE for result in results):
         return None
@@ -121,7 +141,7 @@ def changed_meanwhile(workspace: Workspace, stages: list[Stage], results: list[S
     return f"error: changed while the stages ran: {', '.join(stale)}; run it again" if stale else None
 
 
-def pushed(workspace: Workspace) -> str | None:
+def _pushed(workspace: Workspace) -> str | None:
     """Push to the remote; why it failed, if it did."""
     state: Any = tasks.push(workspace, return_state=True)
     if state.is_completed():
@@ -129,7 +149,7 @@ def pushed(workspace: Workspace) -> str | None:
     return f"{state.message}\nThe results are whole, but here alone; the next run pushes them."
 
 
-def skipped(results: list[StageResult]) -> list[str]:
+def _skipped(results: list[StageResult]) -> list[str]:
     """The line that says which stages did not run for a failure, if any."""
     names = [result.stage for result in results if result.outcome is Outcome.SKIPPED]
     return [f"not run: {', '.join(names)}"] if names else []

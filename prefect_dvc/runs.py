@@ -11,20 +11,14 @@ from prefect.client.schemas.objects import State
 from prefect_dvc import idle
 from prefect_dvc.options import StageOptions, read_options
 from prefect_dvc.project import Stage
-from prefect_dvc.schedule import OnFailure, Schedule
+from prefect_dvc.schedule import Schedule
 from prefect_dvc.tasks import How, run_stage, skip_stage
 from prefect_dvc.transcript import Outcome, StageResult
 from prefect_dvc.workspace import Workspace
 
 
 def run_stages(
-    workspace: Workspace,
-    stages: Sequence[Stage],
-    how: How,
-    *,
-    jobs: int | None = None,
-    limits: Mapping[str, float] | None = None,
-    on_failure: OnFailure = "stop",
+    workspace: Workspace, stages: Sequence[Stage], how: How
 ) -> tuple[list[StageResult], list[str]]:
     """Bring stages up to date, each as a task of the current flow run, once those before it are done.
 
@@ -32,10 +26,6 @@ def run_stages(
 
     Args:
         workspace: locked by the caller.
-        jobs: how many may work at once; if not given, as many as this process may use cores.
-        limits: how much there is of what stages take while they work (see `StageOptions.resources`).
-        on_failure: `stop` begins no more after a failure, `skip-dependents` goes on with all that does not
-            depend on it. What is at work is not ended in either case.
 
     Returns:
         How each ended, in the order in which they did; the messages of those that failed.
@@ -43,12 +33,12 @@ def run_stages(
     Raises:
         ProjectError: the options of a stage are not possible.
     """
-    jobs = jobs or len(os.sched_getaffinity(0))
+    jobs = how.jobs or len(os.sched_getaffinity(0))
     options = read_options(stages)
     if stages and not how.force and workspace.project.up_to_date(stages):
         get_run_logger().info("nothing to run: all is up to date")
         return idle.up_to_date(stages), []
-    schedule = Schedule(stages, options, {**(limits or {}), "jobs": jobs}, on_failure)
+    schedule = Schedule(stages, options, {**how.limits, "jobs": jobs}, how.on_failure)
     run = _one_by_one if jobs == 1 else _side_by_side
     results: list[StageResult] = []
     messages: list[str] = []

@@ -19,6 +19,7 @@ from prefect_dvc import artifacts, lineage
 from prefect_dvc.options import StageOptions
 from prefect_dvc.project import ProjectError, Stage
 from prefect_dvc.restore import outputs_differ
+from prefect_dvc.schedule import OnFailure
 from prefect_dvc.transcript import Outcome, StageResult
 from prefect_dvc.workspace import Workspace
 
@@ -36,6 +37,13 @@ class How:
     """Seconds for the command of a stage that has no limit of its own."""
     pools: Mapping[str, str] = field(default_factory=dict)
     """Work pools by the names of stages, before those that `dvc.yaml` names."""
+    jobs: int | None = None
+    """How many may work at once; if not given, as many as this process may use cores."""
+    on_failure: OnFailure = "stop"
+    """`stop` begins no more after a failure, `skip-dependents` goes on with all that does not depend on it.
+    What is at work is not ended in either case."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """How much there is of what stages take while they work (see `StageOptions.resources`)."""
     publish: Publish = artifacts.publish
     advice: str = "`prefect-dvc restore` puts the outputs of before back"
     """Told where a failed stage leaves others than dvc.lock says."""
