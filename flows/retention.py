@@ -36,7 +36,7 @@ def clean_cache(workspace: Workspace, log: Log) -> int:
         ProjectError: other projects use the cache as well, or DVC failed.
     """
     root = workspace.project.root
-    cache = Path(workspace.project.ask(lambda repo: repo.cache.local.path))
+    cache = Path(workspace.project.dvc("cache", "dir").rstrip("\n"))
     if not cache.resolve().is_relative_to((root / ".dvc").resolve()):
         raise ProjectError(
             f"{cache} may have what other projects need; `dvc gc --projects` cleans it, told all of them"

@@ -64,6 +64,23 @@ def test_a_folder_imports_only_what_it_may_know(folder: str) -> None:
                 assert mine, f"{file} imports {name}"
 
 
+@pytest.mark.parametrize("folder", ["prefect_dvc", "flows"])
+def test_no_private_member_of_dvc_or_prefect_is_used(folder: str) -> None:
+    others = {"os._exit", "found._asdict"}  # of Python
+    for file in (path for path in (ROOT / folder).rglob("*.py") if "tests" not in path.parts):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Attribute) and _is_private(node.attr):
+                used = ast.unparse(node)
+                assert used in others or used.startswith(("self.", "cls.")), f"{file} uses {used}"
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+                assert not [name for name in names if any(map(_is_private, name.split(".")))], file
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
 def test_every_folder_of_digits_is_a_room() -> None:
     assert {path.parent.name for path in (ROOT / "digits").glob("*/__init__.py")} == set(ROOMS)
     assert [path.name for path in (ROOT / "digits").glob("*.py")] == ["__init__.py"]

@@ -177,7 +177,8 @@ def _pass_on(attached: Any) -> bool:
 
     def interrupt(*_: object) -> None:
         interrupted.append(True)
-        attached._sock.shutdown(socket.SHUT_WR)
+        with socket.socket(fileno=os.dup(attached.fileno())) as same:
+            same.shutdown(socket.SHUT_WR)
 
     handler = signal.signal(signal.SIGINT, interrupt)
     try:
