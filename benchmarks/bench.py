@@ -21,7 +21,7 @@ from benchmarks.project import ROOT, BenchError
 from benchmarks.report import machine
 from digits.common.errors import DigitsError
 
-PARTS = ("conventional", "roofline", "jax", "overhead", "imports", "inference", "growth", "short")
+PARTS = ("conventional", "roofline", "jax", "overhead", "jobs", "imports", "inference", "growth", "short")
 REPORT = ROOT / "reports/bench.json"
 
 

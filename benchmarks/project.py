@@ -1,6 +1,7 @@
 """A copy of this project to measure whole processes in, and what each of them costs."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -98,6 +99,11 @@ def stages() -> dict[str, list[str]]:
     tree = yaml_text.parse((ROOT / "dvc.yaml").read_text())
     commands = {name: stage["cmd"].split() for name, stage in tree["stages"].items()}
     return {name: [PYTHON, *command[1:]] for name, command in commands.items()}
+
+
+def forget(workspace: Path) -> None:
+    """Remove what is kept of the network, so that the next run fetches it anew."""
+    shutil.rmtree(workspace / FETCHED, ignore_errors=True)
 
 
 @contextmanager

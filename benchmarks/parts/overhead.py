@@ -5,7 +5,6 @@ after the other; then, with nothing to do, `python -m flows` with its own server
 already, `dvc repro` and `dvc status`.
 """
 
-import shutil
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -57,16 +56,11 @@ def measure(options: Options) -> Part:
 
 def _full(workspace: Path, environment: dict[str, str], found: dict[str, list[float]]) -> None:
     """The job, and its stages one by one, both from nothing."""
-    _forget(workspace)
+    project.forget(workspace)
     job = project.measure([PYTHON, "-m", "flows", "--force"], workspace, environment)
-    _forget(workspace)
+    project.forget(workspace)
     stages = [
         project.measure(command, workspace, environment).seconds for command in project.stages().values()
     ]
     found["whole job"].append(job.seconds)
     found["stages, in turn"].append(sum(stages))
-
-
-def _forget(workspace: Path) -> None:
-    """What is kept of the network."""
-    shutil.rmtree(workspace / project.FETCHED, ignore_errors=True)
