@@ -46,12 +46,11 @@ def server(embedded: Any) -> Iterator[dict[str, str]]:
 class Project:
     """A copy of one of the projects, in which the test is."""
 
-    def __init__(self, name: str, folder: Path, scm: bool = True) -> None:
+    def __init__(self, name: str, folder: Path, empty: Path) -> None:
+        """Make `folder` this project, in a copy of an `empty` one."""
         self.folder = folder
-        shutil.copytree(PROJECTS / name, folder)
-        if scm:
-            self.run("git", "init", "--quiet")
-        self.dvc("init", "--quiet", *([] if scm else ["--no-scm"]))
+        shutil.copytree(empty, folder)
+        shutil.copytree(PROJECTS / name, folder, dirs_exist_ok=True)
 
     def run(self, *command: str, **options: Any) -> str:
         """The output of a command, which must succeed."""
@@ -83,12 +82,23 @@ class Project:
         return (self.folder / path).read_text()
 
 
+@pytest.fixture(scope="session")
+def copy(costly: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Makes a copy of a project."""
+    folders = {scm: tmp_path_factory.mktemp("empty") for scm in (True, False)}
+    subprocess.run(["git", "init", "--quiet"], cwd=folders[True], check=True)
+    for scm, folder in folders.items():  # once, for it takes as long as a test
+        command = [sys.executable, "-m", "dvc", "init", "--quiet", *([] if scm else ["--no-scm"])]
+        subprocess.run(command, cwd=folder, check=True)
+    return lambda name, folder, scm=True: Project(name, folder, folders[scm])
+
+
 @pytest.fixture
-def make(costly: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def make(copy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes a copy of a project and goes there."""
 
     def make(name: str, folder: str = "project", scm: bool = True) -> Project:
-        project = Project(name, tmp_path / folder, scm)
+        project: Project = copy(name, tmp_path / folder, scm)
         monkeypatch.chdir(project.folder)
         return project
 

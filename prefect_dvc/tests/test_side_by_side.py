@@ -69,10 +69,18 @@ KILLS = int(os.environ.get("PREFECT_DVC_KILLS", "3"))
 """How many of them; each at a moment drawn anew."""
 
 
+@pytest.fixture(scope="module")
+def undisturbed(copy: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A project whose run nobody has killed."""
+    project = copy("matrix", tmp_path_factory.mktemp("undisturbed") / "project")
+    project.dvc("repro")
+    return project
+
+
 @pytest.mark.parametrize("number", range(KILLS))
-def test_a_run_that_is_killed_is_taken_up_again(make: Any, server: dict[str, str], number: int) -> None:
-    undisturbed = make("matrix", "undisturbed")
-    undisturbed.dvc("repro")
+def test_a_run_that_is_killed_is_taken_up_again(
+    make: Any, server: dict[str, str], undisturbed: Any, number: int
+) -> None:
     project = make("matrix")
     environment = os.environ | server
     command = [sys.executable, "-m", "prefect_dvc", "run", "--jobs", "2"]
