@@ -67,6 +67,10 @@ class Compose:
             self.port = free_port()
         assert done.returncode == 0, done.stdout
 
+    def workspace_with(self, script: str) -> None:
+        """Make the volume of the workspace, with a params.yaml that `sed` has changed by this script."""
+        self("run", "--rm", "-T", "--no-deps", "pipeline", "sed", "--in-place", script, "params.yaml")
+
     def container(self, service: str) -> docker.models.containers.Container:
         labels = [f"com.docker.compose.project={self.name}", f"com.docker.compose.service={service}"]
         (found,) = self._engine.containers.list(all=True, filters={"label": labels})
@@ -106,8 +110,10 @@ def v2(engine: docker.DockerClient) -> Iterator[Compose]:
 def test_all_is_at_work_after_up_and_gone_after_down(
     v1: Compose, v2: Compose, engine: docker.DockerClient
 ) -> None:
+    v2.workspace_with("s/epochs: 5/epochs: 1/; s/min_accuracy: 0.93/min_accuracy: 0.5/")
     v2.up()
     said = v2.first_run()
+    assert "epoch 1/1" in said, "the parameters of the workspace count"
     assert said.count("  ran\n") == len(STAGES), said
     v2.until_healthy("worker")
     v2.until_healthy("server")
