@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -121,11 +122,21 @@ def test_a_second_run_finds_every_stage_up_to_date(project: Project) -> None:
     assert stages_run(project.dvc("repro").stdout) == []
 
 
-def test_another_checkout_gives_the_same_bytes(project: Project, tmp_path: Path) -> None:
+ELSEWHERE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "TZ": "Pacific/Chatham"}
+
+
+def test_another_path_locale_time_zone_umask_and_number_of_cores_give_the_same_bytes(
+    project: Project, tmp_path: Path
+) -> None:
     project.run("git", "clone", "--quiet", ".", str(tmp_path / "elsewhere"))
     clone = Project(tmp_path / "elsewhere", Path(project.env["HOME"]))
     shutil.copytree(project.folder / "data/raw", clone.folder / "data/raw")
-    assert stages_run(clone.dvc("repro", "--force").stdout) == STAGES
+    clone.env |= ELSEWHERE
+    core = str(min(os.sched_getaffinity(0))) if sys.platform == "linux" else ""
+    on_one_core = ["taskset", "--cpu-list", core] if core and shutil.which("taskset") else []
+    command = [*on_one_core, sys.executable, "-m", "dvc", "repro", "--force"]
+    output = clone.run("sh", "-c", 'umask 077; exec "$@"', "sh", *command).stdout
+    assert stages_run(output) == STAGES
     assert hashes(clone) == hashes(project)
     assert clone.run("git", "status", "--porcelain").stdout == "", "dvc.lock is true"
 
