@@ -1,6 +1,7 @@
 """The parts of `make bench` that small data can try, and its command line."""
 
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks import bench, project, step
 from benchmarks.figures import Figure, Part, SkippedError
 from benchmarks.options import Options
-from benchmarks.parts import jax, short
+from benchmarks.parts import jax, jobs, short
 from benchmarks.project import PYTHON, ROOT, BenchError
 from digits.common.errors import DigitsError
 from digits.training.loop import Examples
@@ -76,6 +77,21 @@ def test_a_process_that_fails_is_told_with_what_it_said() -> None:
     assert used.peak_bytes > 50_000_000
     with pytest.raises(BenchError, match=r"(?s)ended with 3.*why it failed"):
         project.measure([PYTHON, "-c", "print('why it failed'); raise SystemExit(3)"], ROOT, {})
+
+
+def test_runs_that_leave_different_hashes_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = "dvc.lock of both"
+
+    def measure(command: list[str], workspace: Path, _: object) -> None:
+        workspace.joinpath("dvc.lock").write_text(written.format(jobs=command[-1]))
+
+    monkeypatch.setattr(project, "environment", lambda _: {})
+    monkeypatch.setattr(project, "clone", Path.mkdir)
+    monkeypatch.setattr(project, "measure", measure)
+    assert len(jobs.measure(Options(repeats=3)).figures[0].values) == 3
+    written = "dvc.lock of {jobs} at a time"
+    with pytest.raises(BenchError, match=r"6 runs have left 2 different dvc\.lock"):
+        jobs.measure(Options(repeats=3))
 
 
 @pytest.mark.parametrize(
