@@ -16,6 +16,7 @@ SPLIT = {
     "tests/flows/test_interruptions.py",
     "tests/flows/test_pipeline.py",
     "tests/stages/test_real_mnist.py",
+    "tests/stages/test_small_mnist.py",
     "tests/test_image.py",
 }
 """Modules whose tests may go to different processes: what is costly in them is shared by all processes."""

@@ -14,6 +14,7 @@ import docker
 import psutil
 import pytest
 
+from digits.parameters.schema import write
 from flows.workspace import workspace_of
 from prefect_dvc.workspace import Workspace
 from tests.containers import engine_with_image
@@ -21,6 +22,7 @@ from tests.flows.servers import Committed, Server
 from tests.patience import PATIENCE, until
 from tests.project import ROOT, MakeWorkspace, Project, copy_project, without_libraries
 from tests.shared import Once
+from tests.small import make_small
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -93,6 +95,24 @@ def default_run(once: Once) -> Project:
         project.run("git", "commit", "--quiet", "--allow-empty", "--message=results")
 
     folder = once("default-run", build)
+    return Project(folder / "project", folder / "home")
+
+
+@pytest.fixture(scope="session")
+def small_run(once: Once, raw_data: Path, server: Server) -> Project:
+    """The same on a tenth of the images, where what is tested depends neither on all nor on long training."""
+
+    def build(folder: Path) -> None:
+        project = copy_project(folder / "project", folder / "home")
+        project.remove_data()
+        make_small(project, raw_data)
+        write(project.folder / "params.yaml", {"solvers.sgd.lr": 0.1})
+        project.env["PREFECT_API_URL"] = server.url
+        project.run(sys.executable, "-m", "flows")
+        project.run("git", "add", "--all")
+        project.run("git", "commit", "--quiet", "--message=results")
+
+    folder = once("small-run", build)
     return Project(folder / "project", folder / "home")
 
 

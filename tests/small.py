@@ -16,8 +16,8 @@ SIZES = {"train": 6000, "t10k": 1000}
 
 
 def make_small(project: Project, raw: Path) -> None:
-    """Let `project` download the first images of `raw` alone, from a folder of its own, and train a while."""
-    mirror = project.folder / "mirror"
+    """Let `project` download the first images of `raw` alone, from a folder beside it, and train a while."""
+    mirror = project.folder.with_name("mirror")
     mirror.mkdir()
     for prefix, size in SIZES.items():
         data = read_raw(raw, prefix)
@@ -33,7 +33,7 @@ def make_small(project: Project, raw: Path) -> None:
     parameters = yaml.load(project.text("params.yaml"))
     parameters["download"]["mirrors"] = [f"file://{mirror}"]
     parameters["normalize"] |= {"mean": round(mean, 4), "std": round(std, 4)}
-    parameters["train"] |= {"epochs": 8, "log_interval": 20}
+    parameters["train"] |= {"epochs": 3, "log_interval": 20}
     parameters["evaluate"]["min_accuracy"] = 0.2
     parameters["verify"] |= {"batch_sizes": [64], "near_ties": 10}
     with (project.folder / "params.yaml").open("w") as file:

@@ -20,9 +20,8 @@ from tests.flows.interrupting import CHANGES, SET, Template, all_is_as_if_nothin
 from tests.flows.output import own_tracebacks
 from tests.flows.servers import Server, changed, copy_flows
 from tests.patience import until
-from tests.project import STAGES, Project, copy_project
+from tests.project import STAGES, Project
 from tests.shared import Once
-from tests.small import make_small
 
 OF_MNIST = [
     "data/raw/train-images-idx3-ubyte",
@@ -56,13 +55,12 @@ def small(once: Once, empty_project: Path, server: Server, small_path: str) -> T
 
 
 @pytest.fixture(scope="session")
-def real(once: Once, raw_data: Path, server: Server) -> Template:
+def real(once: Once, small_run: Project, server: Server) -> Template:
     """The stages as they are, on a tenth of the real MNIST."""
 
     def build(folder: Path) -> None:
-        project = copy_project(folder / "project", folder / "home")
-        project.remove_data()
-        make_small(project, raw_data)
+        project = small_run.copy(folder / "project")
+        (folder / "home").symlink_to(project.env["HOME"])
         yaml = YAML()
         stages = yaml.load(project.folder / "dvc.yaml")
         stages["stages"]["last"] = toy.LAST

@@ -1,11 +1,8 @@
 """The whole pipeline on the real MNIST, through Prefect and through DVC alone, as its users run it."""
 
-import csv
 import itertools
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,36 +18,7 @@ from digits.data.datasets import read_raw
 from tests.flows.output import own_tracebacks
 from tests.flows.servers import Server
 from tests.project import STAGES, Project, stages_run
-
-OUTPUTS = [
-    "data/normalized/test.safetensors",
-    "data/normalized/train.safetensors",
-    "data/normalized/validation.safetensors",
-    "models/calibration.safetensors",
-    "models/crossfit.safetensors",
-    "models/model.onnx",
-    "models/model.safetensors",
-    "reports/calibration.json",
-    "reports/classes.csv",
-    "reports/confusion_matrix.png",
-    "reports/metrics.json",
-    "reports/mistakes.png",
-    "reports/page/ort.wasm.gz",
-    "reports/page/report.json",
-    "reports/page/test-images.gz",
-    "reports/parity.json",
-    "reports/predictions.csv",
-    "reports/training.csv",
-]
-
-
-def after_training() -> list[str]:
-    """The stages that a new model makes run."""
-    return [stage for stage in STAGES[STAGES.index("train") + 1 :] if stage != "web_runtime"]
-
-
-def hashes(project: Project) -> dict[str, str]:
-    return {name: sha256(project.folder / name) for name in OUTPUTS}
+from tests.stages.outputs import after_training, hashes
 
 
 @pytest.fixture(scope="session")
@@ -122,25 +90,6 @@ def test_a_second_run_finds_every_stage_up_to_date(project: Project) -> None:
     assert stages_run(project.dvc("repro").stdout) == []
 
 
-ELSEWHERE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "TZ": "Pacific/Chatham"}
-
-
-def test_another_path_locale_time_zone_umask_and_number_of_cores_give_the_same_bytes(
-    project: Project, tmp_path: Path
-) -> None:
-    project.run("git", "clone", "--quiet", ".", str(tmp_path / "elsewhere"))
-    clone = Project(tmp_path / "elsewhere", Path(project.env["HOME"]))
-    shutil.copytree(project.folder / "data/raw", clone.folder / "data/raw")
-    clone.env |= ELSEWHERE
-    core = str(min(os.sched_getaffinity(0))) if sys.platform == "linux" else ""
-    on_one_core = ["taskset", "--cpu-list", core] if core and shutil.which("taskset") else []
-    command = [*on_one_core, sys.executable, "-m", "dvc", "repro", "--force"]
-    output = clone.run("sh", "-c", 'umask 077; exec "$@"', "sh", *command).stdout
-    assert stages_run(output) == STAGES
-    assert hashes(clone) == hashes(project)
-    assert clone.run("git", "status", "--porcelain").stdout == "", "dvc.lock is true"
-
-
 def test_a_comment_runs_nothing(project: Project) -> None:
     project.replace("params.yaml", "train:\n", "# a remark\ntrain: # another\n")
     assert stages_run(project.dvc("repro").stdout) == []
@@ -157,37 +106,6 @@ def test_the_gate_runs_evaluate_only_and_says_both_numbers(project: Project) -> 
     accuracy = json.loads(project.text("reports/metrics.json"))["accuracy"]
     assert f"error: test accuracy {accuracy:.4f} is below evaluate.min_accuracy 0.9990" in failed.stdout
     assert hashes(project) == before, "a refused model is still there to be looked at"
-
-
-def test_an_experiment_with_another_solver_runs_from_train_on_and_can_be_compared(project: Project) -> None:
-    before, metrics = hashes(project), json.loads(project.text("reports/metrics.json"))
-    settings = ("--set-param=train.solver=adamw", "--set-param=train.epochs=1")
-    high = "--set-param=evaluate.min_accuracy=0.999"
-    refused = project.dvc("exp", "run", *settings, high, check=False)
-    assert refused.returncode != 0
-    trained = {"parameters", "train", "crossfit", "calibrate"}
-    assert {*stages_run(refused.stdout)} == {*trained, "evaluate"}, "the gate stays shut"
-    assert "is below evaluate.min_accuracy 0.9990" in refused.stdout
-    lower = "--set-param=evaluate.min_accuracy=0.95"
-    output = project.dvc("exp", "run", "--name", "short", *settings, lower).stdout
-    assert {*stages_run(output)} == {"parameters", *after_training()} - {"crossfit", "calibrate"}, (
-        "the training is restored"
-    )
-    assert hashes(project)["models/model.safetensors"] != before["models/model.safetensors"]
-    steps = list(csv.DictReader(project.text("reports/training.csv").splitlines()))
-    assert {step["lr"] for step in steps} == {"0.001"}, "the solver's own"
-    rows = list(csv.DictReader(project.dvc("exp", "show", "--csv").stdout.splitlines()))
-    short = next(row for row in rows if row["Experiment"] == "short")
-    assert short["train.epochs"] == "1"
-    assert float(short["accuracy"]) == json.loads(project.text("reports/metrics.json"))["accuracy"]
-    difference = json.loads(project.dvc("metrics", "diff", "--json").stdout)["reports/metrics.json"]
-    assert difference["accuracy"]["old"] == metrics["accuracy"]
-    assert difference["accuracy"]["new"] == float(short["accuracy"])
-    project.dvc("plots", "show", "--out", "plots")
-    page = project.text("plots/index.html")
-    for title in ("Loss by step", "Confusion on the test set", "mistakes.png"):
-        assert title in page
-    shutil.rmtree(project.folder / "plots")
 
 
 def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(project: Project) -> None:
@@ -239,17 +157,6 @@ def test_the_release_and_the_artifact_are_the_model(project: Project, tmp_path: 
     project.dvc("artifacts", "get", str(project.folder), "digits-classifier", "--out", str(tmp_path / "got"))
     assert sha256(tmp_path / "got") == model
     project.run("git", "revert", "--no-edit", "HEAD")
-
-
-def test_what_has_been_trained_before_is_not_trained_again(project: Project) -> None:
-    before, text = hashes(project), project.text("params.yaml")
-    project.replace("params.yaml", "min_accuracy: 0.93", "min_accuracy: 0.5")
-    project.replace("params.yaml", "epochs: 5", "epochs: 1")
-    assert "train" in project.dvc("repro").stdout
-    assert hashes(project)["models/model.safetensors"] != before["models/model.safetensors"]
-    (project.folder / "params.yaml").write_text(text)
-    assert stages_run(project.dvc("repro").stdout) == []
-    assert hashes(project) == before
 
 
 def test_a_recipe_reaches_its_gate_and_the_tutorial_takes_it_back(project: Project) -> None:
