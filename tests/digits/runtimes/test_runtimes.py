@@ -39,6 +39,10 @@ NETWORKS: dict[str, Network] = {
 OF_ONNX = [name for name in RUNTIMES if not name.startswith("pytorch") and name != "onnxruntime_cuda"]
 
 
+# Where what is tested is the same for each kind.
+ONE_NETWORK = pytest.mark.parametrize("model", ["mlp"], indirect=True)
+
+
 def values(**changes: Any) -> Verify:
     known = {"runtimes": ["onnxruntime_cpu"], "batch_sizes": [7, 150], "optimizations": ["enabled"]}
     return Verify.model_validate({**known, "tolerance": 4.0, "near_ties": 0, "proven": 0.0, **changes})
@@ -114,6 +118,7 @@ def broken(model: Model, change: str) -> Model:
     return Model(proto.SerializeToString(), model.classifier)
 
 
+@ONE_NETWORK
 @pytest.mark.parametrize("change", ["output name", "output type", "batch axis"])
 @pytest.mark.parametrize("name", OF_ONNX)
 def test_a_model_that_breaks_the_contract_fails(
@@ -126,6 +131,7 @@ def test_a_model_that_breaks_the_contract_fails(
         check(certificate(reference, found, 4.0))
 
 
+@ONE_NETWORK
 @pytest.mark.parametrize("name", OF_ONNX)
 def test_a_file_that_is_no_model_is_one_readable_fault(name: str, model: Model, reference: Reference) -> None:
     found = results_of(name, Model(b"nonsense", model.classifier), reference)
@@ -163,6 +169,7 @@ except RuntimeUnavailableError as error:
     assert done.stdout.count("\n") == 1
 
 
+@ONE_NETWORK
 @pytest.mark.parametrize("name", ["onnxruntime_node", "onnxruntime_web"])
 def test_npm_packages_that_are_not_installed_are_missing(
     name: str, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -174,6 +181,7 @@ def test_npm_packages_that_are_not_installed_are_missing(
         find(name)(model, "enabled")
 
 
+@ONE_NETWORK
 def test_a_missing_runtime_fails_beside_others_that_pass(model: Model, reference: Reference) -> None:
     found = [
         *compare_all(["onnxruntime_cpu"], model, reference, values()),
@@ -193,6 +201,7 @@ class Toy(OnnxRuntimeCpu):
 """
 
 
+@ONE_NETWORK
 def test_a_runtime_more_is_a_file_more(
     model: Model, reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +218,7 @@ def test_reading_the_parameters_loads_no_runtime() -> None:
     assert done.stdout.strip() == ""
 
 
+@ONE_NETWORK
 def test_a_provider_that_is_silently_replaced_is_noticed(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +228,7 @@ def test_a_provider_that_is_silently_replaced_is_noticed(
         kind(model, "enabled")
 
 
+@ONE_NETWORK
 def test_threads_that_a_browser_does_not_start_are_noticed(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
