@@ -61,7 +61,12 @@ def note(project: Project, stage: Stage, outcome: Outcome) -> None:
     """
     from prefect.runtime import flow_run
 
-    made = project.ask(lambda repo: made_by(repo, repo.stage.collect(stage.name)[0]))
+    def ask(repo: Any) -> Made:
+        # To collect one by its name, DVC reads the files once more.
+        known = {one.addressing: one for one in repo.index.stages}
+        return made_by(repo, known.get(stage.name) or repo.stage.collect(stage.name)[0])
+
+    made = project.ask(ask)
     run = {
         "id": flow_run.id,
         "name": flow_run.name,
