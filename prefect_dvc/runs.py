@@ -1,7 +1,7 @@
 """The stages of a run, one after the other or side by side."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from queue import SimpleQueue
 from typing import Any
 
@@ -35,14 +35,16 @@ def run_stages(
     """
     jobs = how.jobs or len(os.sched_getaffinity(0))
     options = read_options(stages)
-    if stages and not how.force and workspace.project.up_to_date(stages):
+    has_work = how.force or any(stage.is_source or stage.always_changed for stage in stages)
+    stale = {} if has_work else workspace.project.stale([stage.name for stage in stages])
+    if stages and not has_work and not stale:
         get_run_logger().info("nothing to run: all is up to date")
         return idle.up_to_date(stages), []
     schedule = Schedule(stages, options, {**how.limits, "jobs": jobs}, how.on_failure)
     run = _one_by_one if jobs == 1 else _side_by_side
     results: list[StageResult] = []
     messages: list[str] = []
-    for name, state in run(workspace, schedule, options, how):
+    for name, state in run(workspace, schedule, options, how, stale):
         if state.is_completed():
             results.append(state.result())
         else:
@@ -55,23 +57,35 @@ def run_stages(
 
 
 def _one_by_one(
-    workspace: Workspace, schedule: Schedule, options: Mapping[str, StageOptions], how: How
+    workspace: Workspace,
+    schedule: Schedule,
+    options: Mapping[str, StageOptions],
+    how: How,
+    stale: Container[str],
 ) -> Any:
     while stage := schedule.begin():
         # In this thread, so that what ends the flow ends the stage.
-        state: State[Any] = _task(stage)(workspace, stage, options[stage.name], how, return_state=True)
+        is_stale = stage.name in stale
+        state: State[Any] = _task(stage)(
+            workspace, stage, options[stage.name], how, is_stale, return_state=True
+        )
         schedule.end(stage.name, state.is_completed())
         yield stage.name, state
 
 
 def _side_by_side(
-    workspace: Workspace, schedule: Schedule, options: Mapping[str, StageOptions], how: How
+    workspace: Workspace,
+    schedule: Schedule,
+    options: Mapping[str, StageOptions],
+    how: How,
+    stale: Container[str],
 ) -> Any:
     ended: SimpleQueue[tuple[str, Any]] = SimpleQueue()
     try:
         while True:
             while stage := schedule.begin():
-                future = _task(stage).submit(workspace, stage, options[stage.name], how)
+                is_stale = stage.name in stale
+                future = _task(stage).submit(workspace, stage, options[stage.name], how, is_stale)
                 future.add_done_callback(lambda future, name=stage.name: ended.put((name, future)))
             if not schedule.at_work:
                 return

@@ -65,8 +65,14 @@ def dvc_task(**options: Any) -> Callable[..., Any]:
 
 
 @dvc_task()
-def run_stage(workspace: Workspace, stage: Stage, options: StageOptions, how: How) -> State[Any]:
-    """Bring one stage up to date and show its reports. Ends as Failed with the stage's own last lines."""
+def run_stage(
+    workspace: Workspace, stage: Stage, options: StageOptions, how: How, is_stale: bool
+) -> State[Any]:
+    """Bring one stage up to date and show its reports. Ends as Failed with the stage's own last lines.
+
+    Args:
+        is_stale: whether DVC has said so when the run began.
+    """
     logger = get_run_logger()
     for attempt in range(options.retries + 1):
         if attempt:
@@ -74,7 +80,7 @@ def run_stage(workspace: Workspace, stage: Stage, options: StageOptions, how: Ho
             logger.warning("%s failed; %s (%d of %d)", stage.name, pause, attempt, options.retries)
             workspace.lanes.sleep(options.retry_delay)
         started = time.time()
-        result = _attempt(workspace, stage, options, how, logger.info)
+        result = _attempt(workspace, stage, options, how, is_stale, logger.info)
         if result.outcome is not Outcome.FAILED:
             break
     failed = result.outcome is Outcome.FAILED
@@ -93,7 +99,12 @@ def run_stage(workspace: Workspace, stage: Stage, options: StageOptions, how: Ho
 
 
 def _attempt(
-    workspace: Workspace, stage: Stage, options: StageOptions, how: How, log: Callable[[str], None]
+    workspace: Workspace,
+    stage: Stage,
+    options: StageOptions,
+    how: How,
+    is_stale: bool,
+    log: Callable[[str], None],
 ) -> StageResult:
     started = time.monotonic()
     limit = options.time_limit or how.time_limit
@@ -107,7 +118,7 @@ def _attempt(
             from prefect_dvc.pools import run_on_pool  # needs this module
 
             return run_on_pool(pool, workspace, stage, log, time_limit=limit)
-        return workspace.run(stage, log, force=how.force, time_limit=limit)
+        return workspace.run(stage, log, force=how.force, time_limit=limit, is_stale=is_stale)
     except ProjectError as error:
         seconds = time.monotonic() - started
         return StageResult(stage.name, Outcome.FAILED, seconds, (f"error: {error}",))

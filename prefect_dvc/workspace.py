@@ -60,10 +60,17 @@ class Workspace:
         return leftovers.LockFiles(self.project.root)
 
     def run(
-        self, stage: Stage, log: Log, *, force: bool = False, time_limit: float | None = None
+        self,
+        stage: Stage,
+        log: Log,
+        *,
+        force: bool = False,
+        time_limit: float | None = None,
+        is_stale: bool = False,
     ) -> StageResult:
         """Bring `stage` up to date, given earlier stages as they are; with `force`, run it in any case.
 
+        DVC is not asked ahead about one that is known to be stale: `dvc repro` sees if it is not any more.
         Each line of output goes to `log` as soon as it is there. Whatever ends this call, be it the limit in
         seconds of its command, an exception or the death of this process, ends every process that the stage
         started.
@@ -71,7 +78,7 @@ class Workspace:
         started = time.monotonic()
         if stage.is_source:
             return self._fetch(stage, log)
-        if not force and not self.project.stale([stage.name]):
+        if not force and (self.pull or not is_stale) and not self.project.stale([stage.name]):
             return StageResult(stage.name, Outcome.UP_TO_DATE, time.monotonic() - started)
         pulled = self.pull and not force
         # What is damaged in the cache may come from the remote; what is damaged there, from a run.

@@ -45,6 +45,7 @@ def test_ran_then_up_to_date_then_restored(make_workspace: MakeWorkspace) -> Non
     assert run_stage(workspace, "copy", ignore).outcome is Outcome.RAN
     assert not workspace.project.stale(["copy"])
     assert run_stage(workspace, "copy", ignore).outcome is Outcome.UP_TO_DATE
+    assert run_stage(workspace, "copy", ignore, is_stale=True).outcome is Outcome.UP_TO_DATE, "by now"
     source.write_text("two")
     assert list(workspace.project.stale(["copy"])) == ["copy"]
     assert run_stage(workspace, "copy", ignore).outcome is Outcome.RAN
