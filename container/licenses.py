@@ -43,8 +43,9 @@ WORDS = {
     "nvidia proprietary software": "LicenseRef-NVIDIA-Proprietary",
     "python software foundation": "PSF-2.0",
 }
-# Where the package says nothing, or a text without a name.
+# Where the package says nothing, or a text without a name, or is installed for some versions of Python alone.
 DECIDED = {
+    "async-timeout": "Apache-2.0",  # for those before 3.11.3, of which the image's is one
     "cuda-toolkit": "LicenseRef-NVIDIA-Proprietary",  # has no files, only dependencies
     "onnxruntime": "MIT",  # onnxruntime-gpu in its place has the same
     "python-dateutil": "Apache-2.0 OR BSD-3-Clause",
