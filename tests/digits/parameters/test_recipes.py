@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_promised_recipes_are_there() -> None:
-    assert {"tutorial", "fast-mlp", "accurate-mlp", "cnn", "speedrun"} <= set(NAMES)
+    assert {"tutorial", "fast-mlp", "accurate-mlp", "cnn", "speedrun", "robust-mlp"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
