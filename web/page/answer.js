@@ -38,7 +38,7 @@ export function showAnswers(images, answers, chosen, choose) {
   const found = answers[chosen];
   const probabilities = found ? Array.from(found.logProbabilities, Math.exp) : bars.map(() => 0);
   const best = probabilities.indexOf(Math.max(...probabilities));
-  const isRefused = Boolean(found) && !isFamiliar(found);
+  const isRefused = Boolean(found) && names[chosen] === null;
   bars.forEach((row, index) => {
     row.classList.toggle("best", Boolean(found) && !isRefused && index === best);
     row.querySelector("i").style.width = `${100 * probabilities[index]}%`;
@@ -66,9 +66,9 @@ export function isFamiliar({ familiarity }) {
 }
 
 /** The class that is most probable, or null where it does not look like any. */
-function nameOf({ logProbabilities, familiarity }) {
-  if (!isFamiliar({ familiarity })) return null;
-  return data.classes[logProbabilities.indexOf(Math.max(...logProbabilities))];
+function nameOf(answer) {
+  if (!isFamiliar(answer)) return null;
+  return data.classes[answer.logProbabilities.indexOf(Math.max(...answer.logProbabilities))];
 }
 
 /** A button for each of several parts. */
