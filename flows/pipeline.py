@@ -96,7 +96,15 @@ def pipeline(
                     log(f"params.yaml has {key}: {value} now")
                 remote = remote and workspace.project.remote() is not None
                 workspace.credentials = secret(credentials if remote else None)
-                how = How(force, time_limit, pools or {}, jobs, on_failure, {}, publish_reports, BRING_BACK)
+                how = How(
+                    force,
+                    time_limit,
+                    pools or {},
+                    jobs,
+                    on_failure,
+                    publish=publish_reports,
+                    advice=BRING_BACK,
+                )
                 # Read before anything runs, and only where it may be published.
                 model = model_of(workspace.project) if selected == workspace.project.own else None
                 finish = partial(_publish, workspace, model, accuracy_drop)

@@ -136,7 +136,7 @@ def _changed_meanwhile(workspace: Workspace, stages: list[Stage], results: list[
     """What to say where stages that this run brought up to date are stale again, if any."""
     if all(result.outcome is Outcome.UP_TO_DATE for result in results):
         return None
-    sure = [stage.name for stage in stages if not (stage.always_changed or stage.is_source)]
+    sure = [stage.name for stage in stages if not stage.always_has_work]
     stale = workspace.project.stale(sure)
     return f"error: changed while the stages ran: {', '.join(stale)}; run it again" if stale else None
 

@@ -62,6 +62,11 @@ class Stage:
         """Whether it is data of a `.dvc` file: nothing runs, but what is missing is fetched."""
         return self.lock_file is None
 
+    @property
+    def always_has_work(self) -> bool:
+        """Whether each run has something to do for it, whatever DVC's status says."""
+        return self.is_source or self.always_changed
+
 
 class Project:
     """The DVC project in `folder`, which is the current one and may be any in the repository."""
@@ -129,7 +134,7 @@ class Project:
         Raises:
             ProjectError: as `stale`.
         """
-        return not any(stage.is_source or stage.always_changed for stage in stages) and not self.stale(
+        return not any(stage.always_has_work for stage in stages) and not self.stale(
             [stage.name for stage in stages]
         )
 

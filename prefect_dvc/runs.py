@@ -1,7 +1,7 @@
 """The stages of a run, one after the other or side by side."""
 
 import os
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
@@ -9,7 +9,7 @@ from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 
 from prefect_dvc import idle
-from prefect_dvc.options import StageOptions, read_options
+from prefect_dvc.options import read_options
 from prefect_dvc.project import Stage
 from prefect_dvc.schedule import Schedule
 from prefect_dvc.tasks import How, run_stage, skip_stage
@@ -35,16 +35,20 @@ def run_stages(
     """
     jobs = how.jobs or len(os.sched_getaffinity(0))
     options = read_options(stages)
-    has_work = how.force or any(stage.is_source or stage.always_changed for stage in stages)
+    has_work = how.force or any(stage.always_has_work for stage in stages)
     stale = {} if has_work else workspace.project.stale([stage.name for stage in stages])
     if stages and not has_work and not stale:
         get_run_logger().info("nothing to run: all is up to date")
         return idle.up_to_date(stages), []
+
+    def arguments(stage: Stage) -> tuple[Any, ...]:
+        return workspace, stage, options[stage.name], how, stage.name in stale
+
     schedule = Schedule(stages, options, {**how.limits, "jobs": jobs}, how.on_failure)
     run = _one_by_one if jobs == 1 else _side_by_side
     results: list[StageResult] = []
     messages: list[str] = []
-    for name, state in run(workspace, schedule, options, how, stale):
+    for name, state in run(workspace, schedule, arguments):
         if state.is_completed():
             results.append(state.result())
         else:
@@ -57,35 +61,23 @@ def run_stages(
 
 
 def _one_by_one(
-    workspace: Workspace,
-    schedule: Schedule,
-    options: Mapping[str, StageOptions],
-    how: How,
-    stale: Container[str],
+    workspace: Workspace, schedule: Schedule, arguments: Callable[[Stage], tuple[Any, ...]]
 ) -> Any:
     while stage := schedule.begin():
         # In this thread, so that what ends the flow ends the stage.
-        is_stale = stage.name in stale
-        state: State[Any] = _task(stage)(
-            workspace, stage, options[stage.name], how, is_stale, return_state=True
-        )
+        state: State[Any] = _task(stage)(*arguments(stage), return_state=True)
         schedule.end(stage.name, state.is_completed())
         yield stage.name, state
 
 
 def _side_by_side(
-    workspace: Workspace,
-    schedule: Schedule,
-    options: Mapping[str, StageOptions],
-    how: How,
-    stale: Container[str],
+    workspace: Workspace, schedule: Schedule, arguments: Callable[[Stage], tuple[Any, ...]]
 ) -> Any:
     ended: SimpleQueue[tuple[str, Any]] = SimpleQueue()
     try:
         while True:
             while stage := schedule.begin():
-                is_stale = stage.name in stale
-                future = _task(stage).submit(workspace, stage, options[stage.name], how, is_stale)
+                future = _task(stage).submit(*arguments(stage))
                 future.add_done_callback(lambda future, name=stage.name: ended.put((name, future)))
             if not schedule.at_work:
                 return

@@ -8,8 +8,8 @@ from enum import StrEnum
 
 LAST_LINES = 10
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours and cursor movements
-# What DVC says to a person at a terminal.
 WRITES = ("Updating lock file", "Generating lock file")
+# What DVC says to a person at a terminal.
 HINTS = (
     *WRITES,
     "To track the changes with git, run:",
