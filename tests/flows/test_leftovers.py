@@ -102,7 +102,7 @@ while said == "nothing" and "other:" not in written.read_text():
     time.sleep(0.05)
 print(said, flush=True)
 written.write_bytes(written.read_bytes()[:int(rest)])
-os.kill(os.getppid(), 9)  # DVC, for its shell has become this process
+os.kill(os.getppid(), 9)  # DVC, for the shell has become this process
 """
 
 
@@ -111,7 +111,7 @@ def cut_by(make_workspace: MakeWorkspace) -> Callable[[str], Workspace]:
     """Makes a workspace in which `copy` has run, with a stage that cuts dvc.lock and kills its DVC."""
 
     def make(arguments: str) -> Workspace:
-        cut = {"cmd": f"{sys.executable} cut.py {arguments}", "outs": ["made"]}
+        cut = {"cmd": f"exec {sys.executable} cut.py {arguments}", "outs": ["made"]}
         made = make_workspace({"copy": COPY, "cut": cut, "other": COPY | {"cmd": "touch b", "outs": ["b"]}})
         (made.folder / "source").write_text("one")
         (made.folder / "cut.py").write_text(CUT)
