@@ -3,6 +3,7 @@
 import argparse
 import functools
 import itertools
+import os
 import statistics
 import sys
 import threading
@@ -52,7 +53,11 @@ def serving(folder: Path) -> Iterator[str]:
 @contextmanager
 def launched(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=Path(__file__).with_name("chromium.py"),
+            env={**os.environ, "CHROMIUM": chromium},
+            args=["--no-sandbox"],
+        )
         yield browser
         browser.close()
 
