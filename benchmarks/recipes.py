@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median, stdev
 
-from scipy.stats import t as student
-
 from benchmarks.project import ROOT
 from benchmarks.report import machine
 from digits.parameters import recipes
@@ -107,6 +105,8 @@ def confidence(accuracies: Sequence[float], bar: float) -> float:
     Raises:
         ValueError: there are fewer than two, or all are the same.
     """
+    from scipy.stats import t as student  # takes a second
+
     deviation = stdev(accuracies)
     if not deviation:
         raise ValueError("all accuracies are the same")

@@ -1,12 +1,13 @@
 """What the table of recipes says of a record."""
 
 import pytest
-from scipy import stats
 
 from benchmarks.recipes import Run, confidence, record
 
 
 def test_the_confidence_is_that_of_a_t_test() -> None:
+    from scipy import stats  # takes a second
+
     accuracies = [0.981, 0.984, 0.982, 0.979, 0.9835]
     for bar in (0.975, 0.98, 0.982, 0.99):
         tested = stats.ttest_1samp(accuracies, bar, alternative="less").pvalue

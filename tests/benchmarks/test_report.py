@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from benchmarks import report
-from benchmarks.conventional import Net
 
 
 @pytest.mark.parametrize(("flags", "wide"), [("sse avx2 avx512f", True), ("sse avx2", False)])
@@ -22,6 +21,8 @@ def test_the_machine_is_told_with_what_decides_about_ratios(
 
 
 def test_conventional_network_has_the_size_of_the_default_one() -> None:
+    from benchmarks.conventional import Net  # with torchvision, which takes seconds
+
     net = Net().eval()
 
     output = net(torch.zeros(3, 1, 28, 28))

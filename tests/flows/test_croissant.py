@@ -1,6 +1,7 @@
 """The description of the images, read by the library that others read it with."""
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,16 +12,23 @@ from digits.data import raw
 from digits.data.datasets import file_names
 from tests.small import write_idx
 
-mlcroissant = pytest.importorskip("mlcroissant", reason="what describes data is not here: make release-tools")
 
-from flows import croissant  # noqa: E402 (needs it)
+@pytest.fixture
+def mlcroissant() -> ModuleType:
+    """The library, which takes seconds to import."""
+    found: ModuleType = pytest.importorskip(
+        "mlcroissant", reason="what describes data is not here: make release-tools"
+    )
+    return found
 
 
 # By mlcroissant itself.
 @pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning")
 def test_others_read_which_files_and_classes_there_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mlcroissant: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from flows import croissant
+
     monkeypatch.chdir(tmp_path)
     for prefix, count in ((raw.TRAIN, 20), (raw.TEST, 10)):
         Path("data/raw").mkdir(parents=True, exist_ok=True)
@@ -41,8 +49,13 @@ def test_others_read_which_files_and_classes_there_are(
 
 
 def test_without_images_or_what_they_are_it_is_a_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    mlcroissant: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    from flows import croissant
+
     monkeypatch.chdir(tmp_path)
     assert croissant.main() == 1
     assert capsys.readouterr().err == "error: data/raw is not here; `dvc repro download` fetches it\n"

@@ -4,7 +4,6 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
-from scipy.stats import ttest_rel
 
 from digits.evaluation import pictures
 from digits.parameters.schema import read
@@ -98,6 +97,8 @@ def test_differences_that_are_equal_but_for_rounding_have_no_p() -> None:
     ],
 )
 def test_p_is_that_of_scipy_on_counts_of_images(counts: list[tuple[int, int]]) -> None:
+    from scipy.stats import ttest_rel  # takes a second
+
     base, other = zip(*counts, strict=True)
     assert of_counts(*counts) == pytest.approx(ttest_rel(other, base).pvalue, rel=1e-12)
 
