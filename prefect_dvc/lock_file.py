@@ -38,7 +38,10 @@ def may_be_cut(text: bytes, before: bytes, stages: int = 1) -> bool:
     """
     if text == before and before:
         return False
-    return any(_is_beginning(text, old, stages) for old in {before or NEW, _as_dvc_writes(before) or NEW})
+    # In this order: the second reads and writes YAML.
+    return _is_beginning(text, before or NEW, stages) or _is_beginning(
+        text, _as_dvc_writes(before) or NEW, stages
+    )
 
 
 def _is_beginning(text: bytes, before: bytes, stages: int) -> bool:
