@@ -27,6 +27,10 @@ ENVIRONMENT = {
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # Kinds of blocks are for the pages, and whoever saves a block registers its own. They are not noted as
+    # registered, which would keep them from the next server that has pages.
+    "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+    "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
 }
 START_SECONDS = 300.0  # the first start on an empty Prefect home creates the database
 STOP_SECONDS = 10.0

@@ -41,7 +41,7 @@ def test_it_answers_and_then_is_gone(embedded: EmbeddedServer) -> None:
 
 
 @pytest.mark.usefixtures("costly")
-def test_several_that_start_at_once_make_one_database() -> None:
+def test_several_that_start_at_once_make_one_database(tmp_path: Path) -> None:
     servers = [EmbeddedServer() for _ in range(3)]
     try:
         for server in servers:
@@ -49,6 +49,8 @@ def test_several_that_start_at_once_make_one_database() -> None:
     finally:
         for server in servers:
             server.stop()
+    noted = tmp_path / "prefect/memo_store.toml"
+    assert not noted.exists(), "a server with pages would not register its kinds of blocks"
 
 
 @pytest.mark.usefixtures("used_home")
