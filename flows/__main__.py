@@ -1,10 +1,14 @@
 """The pipeline at the command line: `python -m flows --help`."""
 
+import gc
 import os
 import sys
 
 from prefect_dvc.server import EmbeddedServer
 from prefect_dvc.settings import server_is_configured
+
+if __name__ == "__main__":
+    gc.disable()  # until the flow begins: all that is loaded stays
 
 EMBEDDED: EmbeddedServer | None = None
 if __name__ == "__main__" and not {"-h", "--help"} & set(sys.argv) and not server_is_configured():

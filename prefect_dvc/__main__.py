@@ -1,6 +1,7 @@
 """The command line: `prefect-dvc --help`, or `python -m prefect_dvc --help`."""
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -84,6 +85,7 @@ def _limit(text: str) -> tuple[str, float]:
 
 
 def _run(limits: list[tuple[str, float]], pools: list[tuple[str, str]], **options: Any) -> int:
+    gc.disable()  # until the flow begins: all that is loaded stays
     embedded = None
     if not server_is_configured():
         embedded = EmbeddedServer()  # starts while the rest is loaded

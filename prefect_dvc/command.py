@@ -1,6 +1,7 @@
 """What command lines of flows have in common. It loads no Prefect, which a server does meanwhile."""
 
 import argparse
+import gc
 import logging
 import signal
 import sys
@@ -81,6 +82,8 @@ def run(flow: "Callable[[], State[Any]]", embedded: EmbeddedServer | None) -> "S
     """The completed state of a flow, or the code to exit with after an error that has been told."""
     import httpx
 
+    gc.freeze()  # what is loaded stays
+    gc.enable()
     # Exit instead of the sudden death that is the default, so that an embedded server is stopped, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
