@@ -68,7 +68,12 @@ def plan(project: Project, stages: Sequence[Stage]) -> list[Planned]:
     Raises:
         ProjectError: DVC cannot tell.
     """
-    return project.ask(lambda repo: list(_plan(repo, stages)))
+
+    def ask(repo: Any) -> list[Planned]:
+        with repo.lock:
+            return list(_plan(repo, stages))
+
+    return project.ask(ask)
 
 
 def tree(planned: Sequence[Planned], name: str) -> "Tree":
@@ -85,23 +90,24 @@ def tree(planned: Sequence[Planned], name: str) -> "Tree":
 
 
 def _plan(repo: Any, stages: Sequence[Stage]) -> Iterator[Planned]:
+    # To collect one by its name, and for its status by that, DVC reads the files once more each time.
+    known = {found.addressing: found for found in repo.index.stages}
     changing: dict[str, Prospect] = {}
     upstream = {stage.name: stage.upstream for stage in stages}
     for stage in stages:
         others = [name for name in changing if name in stage.upstream]
         # What changes those others is told with them.
         nearest = [name for name in others if not any(name in upstream[other] for other in others)]
-        planned = _one(repo, stage, {name: changing[name] for name in nearest})
+        planned = _one(known[stage.name], stage, {name: changing[name] for name in nearest})
         if planned.prospect is not Prospect.STAY:
             changing[stage.name] = planned.prospect
         yield planned
 
 
-def _one(repo: Any, stage: Stage, upstream: Mapping[str, Prospect]) -> Planned:
+def _one(found: Any, stage: Stage, upstream: Mapping[str, Prospect]) -> Planned:
     if stage.is_source:
         return Planned(stage.name, Prospect.FETCH, ())
-    (found,) = repo.stage.collect(stage.name)
-    own = tuple(_reasons(found, repo.status([stage.name]).get(stage.name, [])))
+    own = tuple(_reasons(found, found.status(check_updates=True).get(stage.name, [])))
     others = tuple(Reason("upstream", name, str(prospect)) for name, prospect in upstream.items())
     if not own:
         return Planned(stage.name, Prospect.DEPENDS if others else Prospect.STAY, others)
