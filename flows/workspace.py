@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
+from ruamel.yaml import YAML
+
 from digits.common import locking
 from digits.common.workspace import LOCK
 from flows.environment import ADDED, visible
@@ -67,10 +69,11 @@ class ModelArtifact(NamedTuple):
 
 def model_of(project: Project) -> ModelArtifact | None:
     """The model that `dvc.yaml` declares under `artifacts`, if there is one."""
-    found = project.ask(lambda repo: repo.artifacts.read()).get("dvc.yaml", {}).items()
+    # DVC has checked the file by now; asked once more, it loads a library for names and reads dvc.lock, too.
+    content = YAML(typ="safe").load((project.folder / "dvc.yaml").read_text(encoding="utf-8"))
     models = (
-        ModelArtifact(name, Path(artifact.path), artifact.desc or "")
-        for name, artifact in found
-        if artifact.type == "model"
+        ModelArtifact(name, Path(artifact["path"]), artifact.get("desc") or "")
+        for name, artifact in (content.get("artifacts") or {}).items()
+        if artifact.get("type") == "model"
     )
     return next(models, None)
