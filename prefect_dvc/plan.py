@@ -78,14 +78,15 @@ def plan(project: Project, stages: Sequence[Stage]) -> list[Planned]:
 
 def tree(planned: Sequence[Planned], name: str) -> "Tree":
     """What `plan` found in a project of this name, to be printed."""
+    from rich.markup import escape
     from rich.tree import Tree
 
     number = "1 stage" if len(planned) == 1 else f"{len(planned)} stages"
-    top = Tree(f"{name}: {number}")
+    top = Tree(escape(f"{name}: {number}"))
     for each in planned:
-        branch = top.add(f"[bold]{each.stage}[/bold] would {each.prospect}")
+        branch = top.add(f"[bold]{escape(each.stage)}[/bold] would {each.prospect}")
         for reason in each.reasons:
-            branch.add(str(reason), highlight=False)
+            branch.add(escape(str(reason)), highlight=False)
     return top
 
 

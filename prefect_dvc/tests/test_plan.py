@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from prefect_dvc.plan import plan
+from prefect_dvc.plan import Planned, Prospect, Reason, plan, tree
 from prefect_dvc.project import Project
 
 
@@ -93,3 +93,14 @@ def test_the_command_prints_a_tree_or_json_and_starts_no_server(make: Any) -> No
     found = json.loads(project.run(sys.executable, "-m", "prefect_dvc", "plan", "--json", "prepare"))
     reason = {"kind": "never", "what": "prepare", "how": "has not run before", "before": None, "after": None}
     assert found == [{"stage": "prepare", "prospect": "run", "reasons": [reason]}]
+
+
+def test_a_value_in_brackets_is_shown_as_it_is() -> None:
+    from rich.console import Console
+
+    reason = Reason("parameter", "params.yaml:prompt", "modified", "[/INST] yes", "[red]no")
+    console = Console(width=100)
+    with console.capture() as shown:
+        console.print(tree([Planned("train", Prospect.RUN, (reason,))], "[/a]"))
+    assert "[/a]: 1 stage" in shown.get()
+    assert "params.yaml:prompt: [/INST] yes → [red]no" in shown.get()
