@@ -119,8 +119,10 @@ def _own(repo: Any, stages: Sequence[Stage]) -> Iterator[str]:
     yield from (stage.lock_file for stage in stages if stage.lock_file)
     for found in (found for stage in stages for found in repo.stage.collect(stage.name)):
         for thing in [*found.outs, *(dep for dep in found.deps if isinstance(dep, ParamsDependency))]:
-            if thing.is_in_repo and not thing.use_cache:
-                yield Path(thing.fs_path).relative_to(repo.root_dir).as_posix()
+            if thing.is_in_repo:
+                path = Path(thing.fs_path).relative_to(repo.root_dir)
+                # What Git does not track, DVC has it ignore.
+                yield (path.with_name(".gitignore") if thing.use_cache else path).as_posix()
 
 
 def _checked_out(project: Project) -> str | None:

@@ -10,7 +10,7 @@ from dvc.repo import Repo  # type: ignore[import-untyped]
 
 from prefect_dvc.git import commit
 from prefect_dvc.lineage import Made, made_by, told, with_runs
-from prefect_dvc.project import PICTURES, Project
+from prefect_dvc.project import PICTURES, Project, ProjectError
 
 SHOWN = 10  # of the reasons of one stage
 
@@ -23,12 +23,15 @@ def report(project: Project, target: str, folder: Path) -> str:
         folder: where the report will be, for the addresses of its pictures.
 
     Raises:
-        ProjectError: DVC cannot read one of the two.
+        ProjectError: DVC cannot read one of the two, or there is no commit.
     """
+    here = commit(project.root)
+    if here is None:
+        needs = "has no commit to compare with; a report needs Git, and one commit at least"
+        raise ProjectError(f"{project.root} {needs}")
     now = project.ask(_stages)
     before = project.ask(lambda repo: _stages_at(repo, target))
-    here = commit(project.root)
-    title = f"# Results{f' of {here[:12]}' if here else ''} against {target}"
+    title = f"# Results of {here[:12]} against {target}"
     lines = [title, "", *_stage_table(project, now, before)]
     for name, command in (("Metrics", "metrics"), ("Parameters", "params")):
         table = project.dvc(command, "diff", "--md", target).strip().splitlines()

@@ -52,6 +52,16 @@ def test_what_changed_is_committed_and_pushed_and_nothing_else(cloned: Any, tmp_
     assert run(commit_to="main").message.endswith(f"from commit {made[:12]}: nothing to commit")
 
 
+def test_what_dvc_has_git_ignore_is_committed_and_stops_no_later_run(cloned: Any) -> None:
+    more = "  more:\n    cmd: echo 1 > more.txt\n    deps: [params.yaml]\n    outs: [more.txt]\n"
+    cloned.write("dvc.yaml", cloned.read("dvc.yaml").replace("stages:\n", f"stages:\n{more}"))
+    git(cloned.folder, "commit", "-qam", "one stage more")
+    git(cloned.folder, "push", "-q", "origin", "main")
+    assert " made commit " in run(targets=["more"], commit_to="main").message
+    assert "/more.txt" in git(cloned.folder, "show", "origin/main:.gitignore").splitlines()
+    assert run(targets=["more"], commit_to="main").message.endswith(": nothing to commit")
+
+
 def test_nobodys_newer_commit_is_lost(cloned: Any, tmp_path: Path) -> None:
     other = tmp_path / "other"
     git(tmp_path, "clone", "-q", "--branch", "main", str(tmp_path / "origin"), str(other))
@@ -93,3 +103,10 @@ def test_a_report_says_what_ran_why_and_what_came_of_it(cloned: Any, tmp_path: P
     assert "![curve.svg](../curve.svg)" in cloned.read("data/report.md")
     done = subprocess.run([*COMMAND, "report", "nothing"], capture_output=True, text=True, cwd=cloned.folder)
     assert (done.returncode, done.stderr) == (2, "error: unknown Git revision 'nothing'\n")
+
+
+def test_a_report_without_a_commit_says_what_it_needs(make: Any) -> None:
+    project = make("no_git", scm=False)
+    done = subprocess.run([*COMMAND, "report"], capture_output=True, text=True, cwd=project.folder)
+    needs = "has no commit to compare with; a report needs Git, and one commit at least"
+    assert (done.returncode, done.stderr) == (2, f"error: {project.folder} {needs}\n")
