@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,21 +14,50 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo  # type: ignore[import-untyped]
 
+from flows.workspace import workspace_of
 from prefect_dvc import leftovers
 from prefect_dvc.transcript import Outcome
 from prefect_dvc.workspace import Workspace
-from tests.project import MakeWorkspace, run_stage
+from tests.project import run_stage
 
 COPY = {"cmd": "cp source copy", "deps": ["source"], "outs": ["copy"]}
 
 
+@pytest.fixture(scope="module")
+def copied(empty_project: Path, small_path: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a project in which `copy` has run; read-only."""
+    root = tmp_path_factory.mktemp("copied") / "project"
+    shutil.copytree(empty_project, root)
+    (root / "dvc.yaml").write_text(json.dumps({"stages": {"copy": COPY}}))
+    (root / "source").write_text("one")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setenv("PYTHONPATH", small_path)
+        assert run_stage(workspace_of(root), "copy", print).outcome is Outcome.RAN
+    return root
+
+
 @pytest.fixture
-def workspace(make_workspace: MakeWorkspace) -> Workspace:
+def make(
+    copied: Path, tmp_path: Path, small_path: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[dict[str, object]], Workspace]:
+    """Makes a workspace in which `copy` has run, with these stages besides."""
+    monkeypatch.setenv("PYTHONPATH", small_path)
+    root = tmp_path / "project"
+
+    def make(others: dict[str, object]) -> Workspace:
+        shutil.copytree(copied, root)
+        (root / "dvc.yaml").write_text(json.dumps({"stages": {"copy": COPY, **others}}))
+        monkeypatch.chdir(root)
+        return workspace_of(root)
+
+    return make
+
+
+@pytest.fixture
+def workspace(make: Callable[[dict[str, object]], Workspace]) -> Workspace:
     """A workspace in which `copy` has run."""
-    made = make_workspace({"copy": COPY})
-    (made.folder / "source").write_text("one")
-    assert run_stage(made, "copy", print).outcome is Outcome.RAN
-    return made
+    return make({})
 
 
 def locked(pid: int, root: Path) -> Path:
@@ -107,18 +137,16 @@ os.kill(os.getppid(), 9)  # DVC, for the shell has become this process
 
 
 @pytest.fixture
-def cut_by(make_workspace: MakeWorkspace) -> Callable[[str], Workspace]:
+def cut_by(make: Callable[[dict[str, object]], Workspace]) -> Callable[[str], Workspace]:
     """Makes a workspace in which `copy` has run, with a stage that cuts dvc.lock and kills its DVC."""
 
-    def make(arguments: str) -> Workspace:
+    def cut_by(arguments: str) -> Workspace:
         cut = {"cmd": f"exec {sys.executable} cut.py {arguments}", "outs": ["made"]}
-        made = make_workspace({"copy": COPY, "cut": cut, "other": COPY | {"cmd": "touch b", "outs": ["b"]}})
-        (made.folder / "source").write_text("one")
+        made = make({"cut": cut, "other": COPY | {"cmd": "touch b", "outs": ["b"]}})
         (made.folder / "cut.py").write_text(CUT)
-        run_stage(made, "copy", print)
         return made
 
-    return make
+    return cut_by
 
 
 @pytest.mark.parametrize("arguments", ["\"Updating lock file 'dvc.lock'\" -35", "nothing... -6"])
