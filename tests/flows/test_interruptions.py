@@ -124,20 +124,20 @@ def the_next_run_goes_on(template: Template, project: Project, arguments: list[s
 PROCESSES = ["flow", "guard", "dvc", "stage", "everything"]
 
 
-@pytest.mark.parametrize("victim", PROCESSES)
-def test_processes(small: Template, tmp_path: Path, chance: random.Random, victim: str) -> None:
-    interrupt(small, tmp_path, [victim] * 3, chance)
+@pytest.mark.parametrize("time", ["once", "again"])
+def test_processes(small: Template, tmp_path: Path, chance: random.Random, time: str) -> None:
+    interrupt(small, tmp_path, chance.sample(PROCESSES, len(PROCESSES)), chance)
 
 
 def test_processes_of_the_real_stages(real: Template, tmp_path: Path, chance: random.Random) -> None:
     interrupt(real, tmp_path, chance.sample(PROCESSES, len(PROCESSES)), chance)
 
 
-@pytest.mark.parametrize("victim", ["container", "flow", "dvc"])
 def test_containers(
-    engine: docker.DockerClient, small: Template, tmp_path: Path, chance: random.Random, victim: str
+    engine: docker.DockerClient, small: Template, tmp_path: Path, chance: random.Random
 ) -> None:
-    interrupt(small, tmp_path, [victim] * 2, chance, "--runner", "docker")
+    victims = ["container", "flow", "dvc"]
+    interrupt(small, tmp_path, chance.sample(victims * 2, 6), chance, "--runner", "docker")
 
 
 def test_a_container_of_the_real_stages(
@@ -177,10 +177,6 @@ class Deployed:
         print(f"after {self.server.log.read_text().splitlines()[-1]}")
         return run
 
-    def the_next_run_goes_on(self) -> None:
-        self.server.wait_for(self.server.begin(self.deployment, overrides=CHANGES, force=False), "Completed")
-        all_is_as_if_nothing_had_been(self.template, self.project)
-
 
 def kill_worker(pid: int) -> None:
     """Kill it; all below it ends."""
@@ -190,48 +186,32 @@ def kill_worker(pid: int) -> None:
     until(lambda: not [process for process in below if process.is_running()], f"some of {below} go on")
 
 
-def interrupt_workers(deployed: Deployed, ends: list[str]) -> None:
-    """Stop or kill one worker after the other, each of which goes on where the one before has ended."""
-    server, project = deployed.server, deployed.project
-    runs = []
-    for end in ends:
-        with deployed.worker() as worker:
-            runs.append(deployed.begin())
-            if end == "kill":
-                kill_worker(worker.pid)
-        interrupting.nothing_is_left_or_half(deployed.template, project)
-    (project.folder / "go").touch()
-    with deployed.worker():
-        for run in runs:
-            server.wait_for(run, "Crashed")
-        deployed.the_next_run_goes_on()
-
-
-def test_workers(small: Template, server: Server, tmp_path: Path, chance: random.Random) -> None:
-    interrupt_workers(Deployed(small, tmp_path, server, chance), chance.sample(["stop", "kill"] * 2, 4))
-
-
-def test_a_worker_of_the_real_stages(
-    real: Template, server: Server, tmp_path: Path, chance: random.Random
-) -> None:
-    interrupt_workers(Deployed(real, tmp_path, server, chance), ["kill"])
-
-
-@pytest.mark.parametrize("stages", ["small", "real"])
-def test_a_server(
+@pytest.mark.parametrize(("stages", "ends"), [("small", ["kill", "stop"]), ("real", ["kill"])])
+def test_workers_and_a_server(
     request: pytest.FixtureRequest,
     once: Once,
     own_server: Server,
     tmp_path: Path,
     chance: random.Random,
     stages: str,
+    ends: list[str],
 ) -> None:
+    """One worker after the other ends, each of which goes on where the one before has; then the server."""
     deployed = Deployed(request.getfixturevalue(stages), tmp_path, own_server, chance)
+    runs = []
+    for end in chance.sample(ends, len(ends)):
+        with deployed.worker() as worker:
+            runs.append(deployed.begin())
+            if end == "kill":
+                kill_worker(worker.pid)
+        interrupting.nothing_is_left_or_half(deployed.template, deployed.project)
     with deployed.worker():
-        run = deployed.begin()
+        for run in runs:
+            own_server.wait_for(run, "Crashed")
+        last = deployed.begin()
         own_server.kill()
         time.sleep(chance.uniform(0, 3))
         own_server.start()
         (deployed.project.folder / "go").touch()
-        own_server.wait_for(run, "Completed")
+        own_server.wait_for(last, "Completed")
     all_is_as_if_nothing_had_been(deployed.template, deployed.project)
