@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0, 1 where stages failed, 2 where nothing could be done."""
+    """Returns 0; 1 where a run has failed; 2 where another command cannot do what it is asked."""
     arguments = vars(_arguments(argv))
     command: Callable[..., int] = arguments.pop("command")
     try:
