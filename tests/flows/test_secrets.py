@@ -127,9 +127,10 @@ def project(empty_project: Path, tmp_path: Path, small_path: str, monkeypatch: p
     root = copy_flows(empty_project, tmp_path / "project")
     releasing.write(root)
     stages = json.loads((root / "dvc.yaml").read_text())
-    stages["stages"]["evaluate"]["cmd"] = "env; env > model; sh evaluate"
-    stages["stages"]["export"]["cmd"] = ["python -m look", stages["stages"]["export"]["cmd"]]
+    stages["stages"]["evaluate"]["cmd"] = "env; env > seen; sh evaluate"
+    stages["stages"]["export"]["cmd"] = ["python -m look", "mkdir -p models; env > models/model.onnx"]
     (root / "dvc.yaml").write_text(json.dumps(stages))
+    (root / "evaluate").write_text((root / "evaluate").read_text().replace("cp model ", "cp seen "))
     (root / "look.py").write_text(LOOK)
     remote = ["remote", "add", "--default", "store", str(tmp_path / "remote")]
     subprocess.run([sys.executable, "-m", "dvc", *remote], cwd=root, check=True)
