@@ -83,7 +83,9 @@ def cluster(project: Project) -> Generator[str]:
     ports = f"--ray-client-server-port={client} --dashboard-agent-listen-port={agent} --min-worker-port=0"
     limits = "--max-worker-port=0 --include-dashboard=false --disable-usage-stats"
     limits += " --object-store-memory=100000000"
-    patient = {"RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": str(round(PATIENCE))}  # not half a minute
+    # Not half a minute, nor the three seconds of `project`, which are for sweeps that are killed.
+    waits = ("RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S", "RAY_gcs_rpc_server_reconnect_timeout_s")
+    patient = dict.fromkeys(waits, str(round(PATIENCE)))
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with subprocess.Popen(
         [sys.executable, "-m", "ray.scripts.scripts", "start", *f"{options} {ports} {limits}".split()],
