@@ -68,12 +68,7 @@ def plan(project: Project, stages: Sequence[Stage]) -> list[Planned]:
     Raises:
         ProjectError: DVC cannot tell.
     """
-
-    def ask(repo: Any) -> list[Planned]:
-        with repo.lock:
-            return list(_plan(repo, stages))
-
-    return project.ask(ask)
+    return project.ask_alone(lambda repo: list(_plan(repo, stages)))
 
 
 def tree(planned: Sequence[Planned], name: str) -> "Tree":

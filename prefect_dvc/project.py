@@ -167,6 +167,19 @@ class Project:
                 advice = WITHOUT_GIT if message.endswith("is not a git repository") else ""
                 raise ProjectError(f"{message}{advice}") from error
 
+    def ask_alone(self, question: Callable[[Repo], T]) -> T:
+        """What DVC answers while no other `dvc` changes the repository.
+
+        Raises:
+            ProjectError: as `ask`.
+        """
+
+        def locked(repo: Repo) -> T:
+            with repo.lock:
+                return question(repo)
+
+        return self.ask(locked)
+
     def dvc(self, *arguments: str) -> str:
         """What DVC's own command line prints in this folder.
 

@@ -41,7 +41,7 @@ def restore(project: Project) -> Restored:
     Raises:
         ProjectError: dvc.yaml or dvc.lock cannot be read, or another `dvc` is at work.
     """
-    return project.ask(_restore)
+    return project.ask_alone(_restore)
 
 
 def command(workspace: "Workspace") -> int:
@@ -70,17 +70,16 @@ def outputs_differ(project: Project, stage: Stage) -> bool:
 
 def _restore(repo: Any) -> Restored:
     restored = Restored([], [])
-    with repo.lock:
-        links = repo.cache.local.cache_types
-        for out in (out for stage in repo.stage.load_file("dvc.yaml") for out in stage.outs):
-            if not out.hash_info or not out.workspace_status():
-                continue
-            # A link into the cache is nothing to commit.
-            repo.cache.local.cache_types = links if out.use_cache else ["copy"]
-            out.use_cache = True
-            if discard_out(out) or out.changed_cache():
-                restored.missing.append(str(out))
-            else:
-                out.checkout(force=True)
-                restored.paths.append(str(out))
+    links = repo.cache.local.cache_types
+    for out in (out for stage in repo.stage.load_file("dvc.yaml") for out in stage.outs):
+        if not out.hash_info or not out.workspace_status():
+            continue
+        # A link into the cache is nothing to commit.
+        repo.cache.local.cache_types = links if out.use_cache else ["copy"]
+        out.use_cache = True
+        if discard_out(out) or out.changed_cache():
+            restored.missing.append(str(out))
+        else:
+            out.checkout(force=True)
+            restored.paths.append(str(out))
     return restored

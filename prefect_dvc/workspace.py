@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from prefect_dvc import leftovers, locking, shell
 from prefect_dvc.cache import discard_damaged
@@ -257,11 +257,7 @@ _ahead: dict[Path, _Ahead] = {}
 
 
 def _while_locked(project: Project, function: Callable[[], None]) -> None:
-    def locked(repo: Any) -> None:
-        with repo.lock:
-            function()
-
-    project.ask(locked)
+    project.ask_alone(lambda _: function())
 
 
 def _closed(error: OSError) -> ProjectError:
