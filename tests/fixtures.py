@@ -15,12 +15,11 @@ import psutil
 import pytest
 
 from digits.parameters.schema import write
-from flows.workspace import workspace_of
 from prefect_dvc.workspace import Workspace
 from tests.containers import engine_with_image
 from tests.flows.servers import Committed, Server
 from tests.patience import PATIENCE, until
-from tests.project import ROOT, MakeWorkspace, Project, copy_project, without_libraries
+from tests.project import ROOT, MakeWorkspace, Project, copy_project, copy_with, without_libraries
 from tests.shared import Once
 from tests.small import make_small
 
@@ -169,14 +168,9 @@ def make_workspace(
     monkeypatch.setenv("PYTHONPATH", small_path)
 
     def make(stages: dict[str, object]) -> Workspace:
-        root = tmp_path / "project"
-        shutil.copytree(empty_project, root)
-        written = {
-            name: {"cmd": stage} if isinstance(stage, str) else stage for name, stage in stages.items()
-        }
-        (root / "dvc.yaml").write_text(json.dumps({"stages": written}))  # JSON is YAML
-        monkeypatch.chdir(root)
-        return workspace_of(root)
+        made = copy_with(stages, empty_project, tmp_path / "project")
+        monkeypatch.chdir(made.folder)
+        return made
 
     return make
 

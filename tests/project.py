@@ -1,5 +1,6 @@
 """A copy of this project that tests may run, change and break."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from flows.workspace import workspace_of
 from prefect_dvc.transcript import Log, StageResult
 from prefect_dvc.workspace import Workspace
 from tests import costly
@@ -30,6 +32,14 @@ def without_libraries(folder: Path) -> str:
     for name in LIBRARIES:
         (folder / f"{name}.py").write_text(f"raise ImportError('a small project has no {name}')")
     return str(folder)
+
+
+def copy_with(stages: dict[str, object], project: Path, root: Path) -> Workspace:
+    """A copy of a small `project` in `root`, with these stages; one that is only a command is a string."""
+    shutil.copytree(project, root)
+    written = {name: {"cmd": stage} if isinstance(stage, str) else stage for name, stage in stages.items()}
+    (root / "dvc.yaml").write_text(json.dumps({"stages": written}))  # JSON is YAML
+    return workspace_of(root)
 
 
 def run_stage(workspace: Workspace, stage: str, log: Log, **how: Any) -> StageResult:

@@ -14,20 +14,20 @@ from tests.small import write_idx
 
 
 @pytest.fixture
-def mlcroissant() -> ModuleType:
-    """The library, which takes seconds to import."""
-    found: ModuleType = pytest.importorskip(
-        "mlcroissant", reason="what describes data is not here: make release-tools"
-    )
-    return found
+def croissant() -> ModuleType:
+    """What is tested, with mlcroissant, which takes seconds to import."""
+    pytest.importorskip("mlcroissant", reason="what describes data is not here: make release-tools")
+    from flows import croissant
+
+    return croissant
 
 
 # By mlcroissant itself.
 @pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning")
 def test_others_read_which_files_and_classes_there_are(
-    mlcroissant: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    croissant: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows import croissant
+    import mlcroissant
 
     monkeypatch.chdir(tmp_path)
     for prefix, count in ((raw.TRAIN, 20), (raw.TEST, 10)):
@@ -49,13 +49,8 @@ def test_others_read_which_files_and_classes_there_are(
 
 
 def test_without_images_or_what_they_are_it_is_a_line(
-    mlcroissant: ModuleType,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    croissant: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from flows import croissant
-
     monkeypatch.chdir(tmp_path)
     assert croissant.main() == 1
     assert capsys.readouterr().err == "error: data/raw is not here; `dvc repro download` fetches it\n"

@@ -124,8 +124,8 @@ def the_next_run_goes_on(template: Template, project: Project, arguments: list[s
 PROCESSES = ["flow", "guard", "dvc", "stage", "everything"]
 
 
-@pytest.mark.parametrize("time", ["once", "again"])
-def test_processes(small: Template, tmp_path: Path, chance: random.Random, time: str) -> None:
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_processes(small: Template, tmp_path: Path, chance: random.Random, turn: str) -> None:
     interrupt(small, tmp_path, chance.sample(PROCESSES, len(PROCESSES)), chance)
 
 
@@ -189,7 +189,6 @@ def kill_worker(pid: int) -> None:
 @pytest.mark.parametrize(("stages", "ends"), [("small", ["kill", "stop"]), ("real", ["kill"])])
 def test_workers_and_a_server(
     request: pytest.FixtureRequest,
-    once: Once,
     own_server: Server,
     tmp_path: Path,
     chance: random.Random,

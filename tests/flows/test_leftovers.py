@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -14,11 +13,10 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo  # type: ignore[import-untyped]
 
-from flows.workspace import workspace_of
 from prefect_dvc import leftovers
 from prefect_dvc.transcript import Outcome
 from prefect_dvc.workspace import Workspace
-from tests.project import run_stage
+from tests.project import MakeWorkspace, copy_with, run_stage
 
 COPY = {"cmd": "cp source copy", "deps": ["source"], "outs": ["copy"]}
 
@@ -26,36 +24,30 @@ COPY = {"cmd": "cp source copy", "deps": ["source"], "outs": ["copy"]}
 @pytest.fixture(scope="module")
 def copied(empty_project: Path, small_path: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a project in which `copy` has run; read-only."""
-    root = tmp_path_factory.mktemp("copied") / "project"
-    shutil.copytree(empty_project, root)
-    (root / "dvc.yaml").write_text(json.dumps({"stages": {"copy": COPY}}))
-    (root / "source").write_text("one")
+    made = copy_with({"copy": COPY}, empty_project, tmp_path_factory.mktemp("copied") / "project")
+    (made.folder / "source").write_text("one")
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
+        patch.chdir(made.folder)
         patch.setenv("PYTHONPATH", small_path)
-        assert run_stage(workspace_of(root), "copy", print).outcome is Outcome.RAN
-    return root
+        assert run_stage(made, "copy", print).outcome is Outcome.RAN
+    return made.folder
 
 
 @pytest.fixture
-def make(
-    copied: Path, tmp_path: Path, small_path: str, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[dict[str, object]], Workspace]:
+def make(copied: Path, tmp_path: Path, small_path: str, monkeypatch: pytest.MonkeyPatch) -> MakeWorkspace:
     """Makes a workspace in which `copy` has run, with these stages besides."""
     monkeypatch.setenv("PYTHONPATH", small_path)
-    root = tmp_path / "project"
 
     def make(others: dict[str, object]) -> Workspace:
-        shutil.copytree(copied, root)
-        (root / "dvc.yaml").write_text(json.dumps({"stages": {"copy": COPY, **others}}))
-        monkeypatch.chdir(root)
-        return workspace_of(root)
+        made = copy_with({"copy": COPY, **others}, copied, tmp_path / "project")
+        monkeypatch.chdir(made.folder)
+        return made
 
     return make
 
 
 @pytest.fixture
-def workspace(make: Callable[[dict[str, object]], Workspace]) -> Workspace:
+def workspace(make: MakeWorkspace) -> Workspace:
     """A workspace in which `copy` has run."""
     return make({})
 
@@ -137,7 +129,7 @@ os.kill(os.getppid(), 9)  # DVC, for the shell has become this process
 
 
 @pytest.fixture
-def cut_by(make: Callable[[dict[str, object]], Workspace]) -> Callable[[str], Workspace]:
+def cut_by(make: MakeWorkspace) -> Callable[[str], Workspace]:
     """Makes a workspace in which `copy` has run, with a stage that cuts dvc.lock and kills its DVC."""
 
     def cut_by(arguments: str) -> Workspace:
