@@ -29,7 +29,7 @@ from digits.sweeps import plan as sweep_plan
 from digits.sweeps import results as sweep_results
 from digits.sweeps.plan import Plan, PlanError, Point
 from digits.sweeps.results import Row, Summary
-from flows.trials import RAW, Resources, trials
+from flows.trials import RAW, Resources, ended, trials
 from flows.workspace import workspace_of
 from prefect_dvc.artifacts import publish_picture
 from prefect_dvc.command import Parser, run
@@ -61,11 +61,13 @@ def sweep(
     except DigitsError as error:
         return Failed(message=_error(error))
     folder = RESULTS / plan
-    run_all = trials.with_options(task_runner=resources.task_runner)
-    state: State[Any] = run_all(chosen, points, folder, resources, return_state=True)
-    if not state.is_completed():
-        return Failed(message=_error(state.message))
-    rows = state.result()
+    rows = ended(chosen, points, folder, resources)
+    if rows is None:
+        run_all = trials.with_options(task_runner=resources.task_runner)
+        state: State[Any] = run_all(chosen, points, folder, resources, return_state=True)
+        if not state.is_completed():
+            return Failed(message=_error(state.message))
+        rows = state.result()
     summaries = sweep_results.summarize(rows, chosen.baseline)
     _report(chosen, rows, summaries, folder)
     if not (summaries and summaries[0].whole):

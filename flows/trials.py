@@ -113,12 +113,27 @@ def trial(values: dict[str, Any], images: Any, labels: Any, about: str) -> dict[
 def trials(plan: Plan, points: Sequence[Point], folder: Path, resources: Resources) -> State[list[Row]]:
     """Run a plan; what ended in an earlier sweep is taken from `folder`, where everything is kept at once."""
     try:
-        return Completed(data=_rows(plan, points, folder, resources))
+        return Completed(
+            data=_rows(plan, points, _Batch(folder, resources, _data(), _sent(points, resources)))
+        )
     except DigitsError as error:
         return Failed(message=str(error))
 
 
-def _rows(plan: Plan, points: Sequence[Point], folder: Path, resources: Resources) -> list[Row]:
+def ended(plan: Plan, points: Sequence[Point], folder: Path, resources: Resources) -> list[Row] | None:
+    """The same where all trials ended in an earlier sweep, without Ray; None where one is missing."""
+    try:
+        return _rows(plan, points, _Batch(folder, resources, _data(), None))
+    except _MissingError:
+        return None
+
+
+class _MissingError(Exception):
+    """A trial has not run yet."""
+
+
+def _sent(points: Sequence[Point], resources: Resources) -> dict[str, Any]:
+    """What all trials train on; once, for all machines."""
     import ray  # only now, for it reads the environment that `Resources` makes
 
     resources.check(ray.nodes())  # type: ignore[no-untyped-call]
@@ -126,9 +141,10 @@ def _rows(plan: Plan, points: Sequence[Point], folder: Path, resources: Resource
     for point in points:
         about.require(point.parameters.data.set, RAW)
     images, labels = raw.read(RAW, raw.TRAIN, about)
-    # Once, for all trials on all machines.
-    data = {"images": ray.put(images), "labels": ray.put(labels), "about": about.text}
-    batch = _Batch(folder, data, resources, _data())
+    return {"images": ray.put(images), "labels": ray.put(labels), "about": about.text}
+
+
+def _rows(plan: Plan, points: Sequence[Point], batch: "_Batch") -> list[Row]:
     if not plan.tune_seeds:
         return batch.run(points, plan.seeds, tuning=False)
     groups: dict[str, list[Point]] = {}
@@ -151,9 +167,10 @@ def _rows(plan: Plan, points: Sequence[Point], folder: Path, resources: Resource
 @dataclass(frozen=True)
 class _Batch:
     folder: Path
-    data: dict[str, Any]
     resources: Resources
     identity: dict[str, str]
+    sent: dict[str, Any] | None
+    """None where no trial may run."""
 
     def run(self, points: Sequence[Point], seeds: Sequence[int], tuning: bool) -> list[Row]:
         """Rows in the order of points and seeds; a line in the log for each as it ends."""
@@ -168,8 +185,10 @@ class _Batch:
                 if found := sweep_results.load(path):
                     results[point, seed] = found
                     continue
+                if self.sent is None:
+                    raise _MissingError
                 named = trial.with_options(task_run_name=f"{point.label}, seed {seed}")
-                waiting[named.submit(values.model_dump(), **self.data)] = point, seed, path
+                waiting[named.submit(values.model_dump(), **self.sent)] = point, seed, path
         if results:
             log("%s of %s trials ended in an earlier sweep", len(results), len(asked))
         for future in as_completed([*waiting]):

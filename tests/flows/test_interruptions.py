@@ -72,26 +72,20 @@ def real(once: Once, small_run: Project, server: Server) -> Template:
 
 
 def interrupt(
-    template: Template, folder: Path, victims: list[str], chance: random.Random, *options: str
-) -> str:
+    template: Template, project: Project, victims: list[str], chance: random.Random, *options: str, of: int
+) -> None:
     """Kill one after the other, each in a run that goes on where the one before was killed.
 
-    Returns what the last run says, which nobody kills.
+    Args:
+        of: how many runs there are in all until one ends.
     """
-    project = template.copy(folder / "project")
     engine = engine_with_image() if "docker" in options else None
-    arguments = [*SET, *options]
-    filters = {"label": f"prefect-dvc.workspace={project.folder}"}
-
-    def containers(**which: bool) -> list[object]:
-        return list(engine.containers.list(filters=filters, ignore_removed=True, **which)) if engine else []
-
     for victim in victims:
         kept = (project.folder / "models/checkpoint.kept").exists()
-        with interrupting.started(project, arguments) as process:
+        with interrupting.started(project, [*SET, *options]) as process:
             assert process.stdout is not None
             # As many lines as chance has it, then a while within what the run does next.
-            said = interrupting.first_lines(process.stdout, template.moment(chance, len(victims)))
+            said = interrupting.first_lines(process.stdout, template.moment(chance, of))
             time.sleep(chance.uniform(0, 0.5))
             killed = interrupting.kill(victim, process.pid, engine, project.folder)
             print(f"{victim}: killed {killed} after: {said.splitlines()[-1]}")
@@ -101,20 +95,23 @@ def interrupt(
         (project.folder / "fail").unlink()
         assert not own_tracebacks(said)
         assert not kept or "- step 1\n" not in said
-        until(lambda: not containers(), "a container goes on")
+        if engine:
+            until(lambda: not containers(engine, project), "a container goes on")
         interrupting.nothing_is_left_or_half(template, project)
-    said = the_next_run_goes_on(template, project, arguments)
-    # One that was made and had not begun is removed only now.
-    until(lambda: not containers(all=True), "a container is left")
     if engine:
         engine.close()
-    return said
 
 
-def the_next_run_goes_on(template: Template, project: Project, arguments: list[str]) -> str:
+def containers(engine: docker.DockerClient, project: Project, **which: bool) -> list[object]:
+    filters = {"label": f"prefect-dvc.workspace={project.folder}"}
+    return list(engine.containers.list(filters=filters, ignore_removed=True, **which))
+
+
+def the_next_run_goes_on(template: Template, project: Project, *options: str) -> str:
+    """What a run says that nobody kills."""
     (project.folder / "go").touch()
     kept = (project.folder / "models/checkpoint.kept").exists()
-    done = project.run(*flow(*arguments))
+    done = project.run(*flow(*SET, *options))
     assert not own_tracebacks(done.stdout)
     assert ("goes on after step" in done.stdout) is kept
     all_is_as_if_nothing_had_been(template, project)
@@ -126,36 +123,40 @@ PROCESSES = ["flow", "guard", "dvc", "stage", "everything"]
 
 @pytest.mark.parametrize("turn", ["first", "second"])
 def test_processes(small: Template, tmp_path: Path, chance: random.Random, turn: str) -> None:
-    interrupt(small, tmp_path, chance.sample(PROCESSES, len(PROCESSES)), chance)
-
-
-def test_processes_of_the_real_stages(real: Template, tmp_path: Path, chance: random.Random) -> None:
-    interrupt(real, tmp_path, chance.sample(PROCESSES, len(PROCESSES)), chance)
+    project = small.copy(tmp_path / "project")
+    interrupt(small, project, chance.sample(PROCESSES, len(PROCESSES)), chance, of=len(PROCESSES))
+    the_next_run_goes_on(small, project)
 
 
 def test_containers(
     engine: docker.DockerClient, small: Template, tmp_path: Path, chance: random.Random
 ) -> None:
-    victims = ["container", "flow", "dvc"]
-    interrupt(small, tmp_path, chance.sample(victims * 2, 6), chance, "--runner", "docker")
+    project, docker = small.copy(tmp_path / "project"), ("--runner", "docker")
+    victims = chance.sample(["container", "flow", "dvc"] * 2, 6)
+    interrupt(small, project, victims, chance, *docker, of=len(victims))
+    the_next_run_goes_on(small, project, *docker)
+    # One that was made and had not begun is removed only now.
+    until(lambda: not containers(engine, project, all=True), "a container is left")
 
 
 def test_a_container_of_the_real_stages(
     engine: docker.DockerClient, real: Template, tmp_path: Path, chance: random.Random
 ) -> None:
-    limits = ("--memory", "3g", "--cpus", "2")
-    said = interrupt(real, tmp_path, ["container"], chance, "--runner", "docker", "--force", *limits)
+    project = real.copy(tmp_path / "project")
+    options = ("--runner", "docker", "--force", "--memory", "3g", "--cpus", "2")
+    interrupt(real, project, ["container"], chance, *options, of=1)
+    said = the_next_run_goes_on(real, project, *options)
     assert said.count("  ran\n") == len([*STAGES, "last"])
+    until(lambda: not containers(engine, project, all=True), "a container is left")
     undisturbed = real.project.folder.with_name("undisturbed")
-    assert (tmp_path / "project/dvc.lock").read_bytes() == (undisturbed / "dvc.lock").read_bytes()
+    assert (project.folder / "dvc.lock").read_bytes() == (undisturbed / "dvc.lock").read_bytes()
 
 
 class Deployed:
     """Runs of a deployment that come as far as chance has it."""
 
-    def __init__(self, template: Template, folder: Path, server: Server, chance: random.Random) -> None:
-        self.template, self.server = template, server
-        self.project = template.copy(folder / "project")
+    def __init__(self, template: Template, project: Project, server: Server, chance: random.Random) -> None:
+        self.template, self.project, self.server = template, project, server
         self.deployment = changed(self.project.folder)
         server.deploy(self.project.folder, self.deployment)
         self.chance = chance
@@ -186,19 +187,10 @@ def kill_worker(pid: int) -> None:
     until(lambda: not [process for process in below if process.is_running()], f"some of {below} go on")
 
 
-@pytest.mark.parametrize(("stages", "ends"), [("small", ["kill", "stop"]), ("real", ["kill"])])
-def test_workers_and_a_server(
-    request: pytest.FixtureRequest,
-    own_server: Server,
-    tmp_path: Path,
-    chance: random.Random,
-    stages: str,
-    ends: list[str],
-) -> None:
+def end_workers_and_the_server(deployed: Deployed, ends: list[str]) -> None:
     """One worker after the other ends, each of which goes on where the one before has; then the server."""
-    deployed = Deployed(request.getfixturevalue(stages), tmp_path, own_server, chance)
     runs = []
-    for end in chance.sample(ends, len(ends)):
+    for end in ends:
         with deployed.worker() as worker:
             runs.append(deployed.begin())
             if end == "kill":
@@ -206,11 +198,27 @@ def test_workers_and_a_server(
         interrupting.nothing_is_left_or_half(deployed.template, deployed.project)
     with deployed.worker():
         for run in runs:
-            own_server.wait_for(run, "Crashed")
+            deployed.server.wait_for(run, "Crashed")
         last = deployed.begin()
-        own_server.kill()
-        time.sleep(chance.uniform(0, 3))
-        own_server.start()
+        deployed.server.kill()
+        time.sleep(deployed.chance.uniform(0, 3))
+        deployed.server.start()
         (deployed.project.folder / "go").touch()
-        own_server.wait_for(last, "Completed")
+        deployed.server.wait_for(last, "Completed")
     all_is_as_if_nothing_had_been(deployed.template, deployed.project)
+
+
+def test_workers_and_a_server(
+    small: Template, own_server: Server, tmp_path: Path, chance: random.Random
+) -> None:
+    deployed = Deployed(small, small.copy(tmp_path / "project"), own_server, chance)
+    end_workers_and_the_server(deployed, chance.sample(["kill", "stop"], 2))
+
+
+def test_each_victim_of_the_real_stages(
+    real: Template, own_server: Server, tmp_path: Path, chance: random.Random
+) -> None:
+    """All in one line of runs, as each takes its time to load PyTorch."""
+    project = real.copy(tmp_path / "project")
+    interrupt(real, project, chance.sample(PROCESSES, len(PROCESSES)), chance, of=len(PROCESSES) + 2)
+    end_workers_and_the_server(Deployed(real, project, own_server, chance), ["kill"])
