@@ -58,8 +58,10 @@ def serve(settings: dict[str, Any]) -> None:
             stages = StageForks() if in_forks and ahead is not None else None
             configure(chosen, stages.address if stages else None)
             at_work.append(fork(partial(commands.main, arguments)))
-            for name in ahead.pop(0) if stages and ahead and "repro" in arguments else []:
-                load(name)
+            if stages and ahead and "repro" in arguments:
+                attend(at_work[0], lines.fileno(), stages.begun)
+                for name in ahead.pop(0) if stages.has_begun() else []:
+                    load(name)
             attend(at_work[0], lines.fileno())
         else:
             command = [sys.executable, "-P", __file__, line]
@@ -79,25 +81,33 @@ class StageForks:
     """A fork of this process as it is now, which forks again for each stage of the next command.
 
     It is a process of its own because this one will be busy loading. Whoever asks for a stage sends its
-    standard streams, then what to run, and gets the exit code.
+    standard streams, then what to run, and gets the exit code; whoever runs it otherwise only connects.
     """
 
     def __init__(self) -> None:
         self.address = f"prefect-dvc-{secrets.token_hex(16)}"
+        self.begun, self._tell = os.pipe()
+        """To be read as soon as a stage begins; where DVC restores what it has made, none does."""
         # In the abstract namespace, where nothing is left behind, whoever is killed.
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(f"\0{self.address}")
             listener.listen()
             self._process = fork(partial(self._serve, listener))
+        os.close(self._tell)
+
+    def has_begun(self) -> bool:
+        return bool(select.select([self.begun], [], [], 0)[0])
 
     def close(self) -> None:
         os.kill(self._process, signal.SIGKILL)
         ended(self._process)
+        os.close(self.begun)
 
     def _serve(self, listener: socket.socket) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the stages to hear
         while True:
             connection, _ = listener.accept()
+            os.write(self._tell, b".")
             with connection:
                 # Of the process at the other end: its number, its user and its group.
                 peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
@@ -106,6 +116,8 @@ class StageForks:
 
     def _answer(self, connection: socket.socket) -> None:
         _, streams, _, _ = socket.recv_fds(connection, len(b"stage"), 3)
+        if not streams:
+            return
         request = json.loads(connection.makefile().read(LONGEST_REQUEST))
         child = fork(partial(run_module, streams=streams, **request))
         for stream in streams:
@@ -113,11 +125,15 @@ class StageForks:
         connection.sendall(str(ended(child)).encode())
 
 
-def attend(child: int, lines: int) -> None:
-    """Return when `child` has ended; should the guard die, whose end closes `lines`, end all of this."""
+def attend(child: int, lines: int, *others: int) -> None:
+    """Return when `child` has ended, or one of the others can be read.
+
+    Should the guard die, whose end closes `lines`, end all of this.
+    """
     descriptor = os.pidfd_open(child)
     poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
+    for each in (descriptor, *others):
+        poll.register(each, select.POLLIN)
     poll.register(lines, 0)  # of a pipe, the end is told in any case
     if any(number == lines for number, _ in poll.poll()):
         os.killpg(0, signal.SIGKILL)

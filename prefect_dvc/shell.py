@@ -42,11 +42,11 @@ def main(command: str) -> int:
     if settings["containers"]:
         described = json.dumps(settings["containers"])
         os.execv(sys.executable, [sys.executable, "-P", str(CONTAINER), described, command])
-    module = MODULE.fullmatch(command)
-    if module and settings["forks"]:
+    if settings["forks"]:
         with socket.socket(socket.AF_UNIX) as forks:
-            forks.connect(f"\0{settings['forks']}")
-            return _in_fork(forks, module[1])
+            forks.connect(f"\0{settings['forks']}")  # which tells it that a stage begins
+            if module := MODULE.fullmatch(command):
+                return _in_fork(forks, module[1])
     _in_shell(settings["shell"] or "/bin/sh", command)
 
 

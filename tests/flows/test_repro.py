@@ -76,6 +76,27 @@ def test_libraries_are_there_for_the_next_stage(
     assert json.loads((workspace.folder / "facts").read_text())["torch"] is True
 
 
+@linux_only
+def test_nothing_is_loaded_for_a_stage_that_is_restored(
+    make_stage: Callable[[str], Workspace], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "loaded_ahead.py").write_text("import pathlib; pathlib.Path('loaded').touch()")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    until = "while not os.path.exists('loaded'): time.sleep(0.01)"
+    workspace = make_stage(f"import os, time\n{until}\nopen('out', 'w').write(open('in').read())")
+    workspace.ahead = [["loaded_ahead"]]
+    dvc_yaml = {"stages": {"look": {"cmd": "python -m look", "deps": ["in"], "outs": ["out"]}}}
+    (workspace.folder / "dvc.yaml").write_text(json.dumps(dvc_yaml))
+    outcomes = []
+    for text in ("one", "two", "one"):
+        (workspace.folder / "in").write_text(text)
+        (workspace.folder / "loaded").unlink(missing_ok=True)
+        with workspace.lock(ignore):
+            outcomes.append(run_stage(workspace, "look", ignore).outcome)
+    assert outcomes == [Outcome.RAN, Outcome.RAN, Outcome.RESTORED]
+    assert not (workspace.folder / "loaded").exists()
+
+
 def test_a_stage_is_read_when_it_runs(make_stage: Callable[[str], Workspace]) -> None:
     workspace = make_stage("import part; print(part.NAME)")
     lines: list[str] = []
