@@ -15,7 +15,7 @@ def drawn(chance: random.Random) -> tuple[list[Convolution], list[Tensor], list[
     network, slopes, added = list[Convolution](), list[Tensor](), list[Tensor]()
     shape: tuple[int, ...] = (chance.choice((1, 2)), 11, 9)
     for _ in range(chance.choice((2, 3, 4))):
-        size, stride = chance.choice((1, 2, 3)), chance.choice((1, 1, 2))
+        size, stride = chance.randint(1, min(3, *shape[1:])), chance.choice((1, 1, 2))
         weight = torch.randn(chance.choice((1, 3)), shape[0], size, size, dtype=torch.float64)
         bias = torch.zeros(len(weight), 1, 1, dtype=torch.float64)
         padding = chance.randrange(size)
