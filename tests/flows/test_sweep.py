@@ -94,6 +94,8 @@ def cluster(project: Project) -> Generator[str]:
     # Not half a minute, nor the three seconds of `project`, which are for sweeps that are killed.
     waits = ("RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S", "RAY_gcs_rpc_server_reconnect_timeout_s")
     patient = dict.fromkeys(waits, str(round(PATIENCE)))
+    # Ray forks for each client while gRPC has threads, and what gRPC does in a fork sometimes ends that.
+    patient["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with subprocess.Popen(
         [sys.executable, "-m", "ray.scripts.scripts", "start", *f"{options} {ports} {limits}".split()],
