@@ -33,6 +33,8 @@ from tests.small import make_small
 SOUND = {"name": "sgd", "over": {"solvers.sgd.lr": [1e-5, 0.003]}}
 DIVERGING = {"name": "diverging", "set": {"solvers.sgd.lr": 1e30}}
 LONG = {"name": "long", "set": {"train.epochs": 1_000_000}}
+STARTED = "local Ray instance"
+"""What a sweep says when it has started Ray."""
 Rows = list[dict[str, str]]
 
 
@@ -54,12 +56,6 @@ def plan(project: Project, name: str, *configurations: dict[str, Any], **changes
     fixed |= {"train.solver": "sgd"}  # whatever another test has written back
     content = {"about": "for a test", "fixed": fixed, "configurations": [*configurations], "seeds": [1, 2]}
     YAML().dump({**content, **changes}, project.folder / f"sweeps/{name}.yaml")
-
-
-def take_trials(project: Project, name: str, other: str) -> Path:
-    """Give the sweep of this name the trials of another, so that it runs none of them; their folder."""
-    results = project.folder / "sweeps/results"
-    return shutil.copytree(results / other / "trials", results / name / "trials", dirs_exist_ok=True)
 
 
 def sweep(project: Project, name: str, *arguments: str) -> str:
@@ -177,6 +173,7 @@ def killed(project: Project) -> Iterator[Killed]:
     plan(project, "sound", SOUND)
     said = sweep(project, "sound")
     assert f"{len(ended)} of 6 trials ended in an earlier sweep" in said
+    assert STARTED in said
     yield Killed(ended, [one for one in below if one not in agents], agents)
     for agent in agents:  # nobody need wait for them
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -254,7 +251,8 @@ def test_a_point_with_a_failed_trial_is_not_written_back(project: Project, kille
     before = table(project, "sound")
     best = table(project, "sound", "summary")[0]
     assert best["configuration"] == "params.yaml"
-    trials = take_trials(project, "partly", "sound")
+    results = project.folder / "sweeps/results"
+    trials = shutil.copytree(results / "sound/trials", results / "partly/trials")
     losses = {row["validation_loss"] for row in before if row["configuration"] == "params.yaml"}
     for path in trials.iterdir():
         result = json.loads(path.read_text())
@@ -264,6 +262,7 @@ def test_a_point_with_a_failed_trial_is_not_written_back(project: Project, kille
     plan(project, "partly", SOUND)
     output = sweep(project, "partly", "--write-best")
     assert "6 of 6 trials ended in an earlier sweep" in output
+    assert STARTED not in output, "Ray has nothing to do"
     assert "params.yaml has solvers.sgd.lr: 0.003 now" in output
     changed = [old for old, new in zip(before, table(project, "partly"), strict=True) if old != new]
     assert [row["configuration"] for row in changed] == ["params.yaml"], "the others are as they were"
@@ -275,12 +274,10 @@ def test_a_point_with_a_failed_trial_is_not_written_back(project: Project, kille
 
 @pytest.mark.parametrize("tune_seeds", [[], [7]])
 def test_where_no_point_completed_its_trials_the_sweep_fails_and_writes_nothing(
-    project: Project, killed: Killed, tune_seeds: list[int]
+    project: Project, tune_seeds: list[int]
 ) -> None:
-    """Without seeds to tune with, all of them ended in another sweep, and no Ray is started."""
     over = {"over": {"solvers.sgd.lr": [1e30, 1e31]}} if tune_seeds else {}
     plan(project, "hopeless", DIVERGING | over, baseline="diverging", tune_seeds=tune_seeds, seeds=[1])
-    take_trials(project, "hopeless", "faulty")
     before = project.text("params.yaml")
     failed = project.run(sys.executable, "-m", "flows.sweep", "hopeless", "--write-best", check=False)
     assert failed.returncode == 1
