@@ -14,7 +14,6 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
-from tests.containers import engine_with_image
 from tests.flows import interrupting, toy
 from tests.flows.interrupting import CHANGES, SET, Template, all_is_as_if_nothing_had_been, flow
 from tests.flows.output import own_tracebacks
@@ -72,14 +71,20 @@ def real(once: Once, small_run: Project, server: Server) -> Template:
 
 
 def interrupt(
-    template: Template, project: Project, victims: list[str], chance: random.Random, *options: str, of: int
+    template: Template,
+    project: Project,
+    victims: list[str],
+    chance: random.Random,
+    *options: str,
+    of: int,
+    engine: docker.DockerClient | None = None,
 ) -> None:
     """Kill one after the other, each in a run that goes on where the one before was killed.
 
     Args:
         of: how many runs there are in all until one ends.
+        engine: of the containers, where stages have some.
     """
-    engine = engine_with_image() if "docker" in options else None
     for victim in victims:
         kept = (project.folder / "models/checkpoint.kept").exists()
         with interrupting.started(project, [*SET, *options]) as process:
@@ -98,8 +103,6 @@ def interrupt(
         if engine:
             until(lambda: not containers(engine, project), "a container goes on")
         interrupting.nothing_is_left_or_half(template, project)
-    if engine:
-        engine.close()
 
 
 def containers(engine: docker.DockerClient, project: Project, **which: bool) -> list[object]:
@@ -131,10 +134,10 @@ def test_processes(small: Template, tmp_path: Path, chance: random.Random, turn:
 def test_containers(
     engine: docker.DockerClient, small: Template, tmp_path: Path, chance: random.Random
 ) -> None:
-    project, docker = small.copy(tmp_path / "project"), ("--runner", "docker")
+    project, options = small.copy(tmp_path / "project"), ("--runner", "docker")
     victims = chance.sample(["container", "flow", "dvc"] * 2, 6)
-    interrupt(small, project, victims, chance, *docker, of=len(victims))
-    the_next_run_goes_on(small, project, *docker)
+    interrupt(small, project, victims, chance, *options, of=len(victims), engine=engine)
+    the_next_run_goes_on(small, project, *options)
     # One that was made and had not begun is removed only now.
     until(lambda: not containers(engine, project, all=True), "a container is left")
 
@@ -144,7 +147,7 @@ def test_a_container_of_the_real_stages(
 ) -> None:
     project = real.copy(tmp_path / "project")
     options = ("--runner", "docker", "--force", "--memory", "3g", "--cpus", "2")
-    interrupt(real, project, ["container"], chance, *options, of=1)
+    interrupt(real, project, ["container"], chance, *options, of=1, engine=engine)
     said = the_next_run_goes_on(real, project, *options)
     assert said.count("  ran\n") == len([*STAGES, "last"])
     until(lambda: not containers(engine, project, all=True), "a container is left")
