@@ -1,7 +1,8 @@
 """Repeat the runs behind the claims of `recipes/`: test accuracy over seeds, seconds, parity.
 
 A run is the stages from `train` to `evaluate`, as processes of their own, in a folder of its own; the first
-seed is exported and verified, too. Runs go one after the other, for each uses the cores its recipe asks for.
+seed is exported and verified, too, and has the second network by which all are calibrated. Runs go one after
+the other, for each uses the cores its recipe asks for.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median, stdev
 
+from benchmarks import outside
+from benchmarks.outside import Outside
 from benchmarks.project import ROOT
 from benchmarks.report import machine
 from digits.parameters import recipes
@@ -26,7 +29,7 @@ from digits.parameters.recipes import Claim
 
 FOLDER = ROOT / "recipes"
 LINKS = ("digits", "stages", "teachers", "data/raw", "versions.yaml")
-EVALUATED = ("crossfit", "calibrate", "evaluate")
+EVALUATED = ("calibrate", "evaluate")
 """The stages that bring a trained model to its figures."""
 SECONDS = re.compile(r"([\d.]+) s from reading the data to the last step")
 
@@ -42,6 +45,8 @@ class Run:
     """Of the whole `train` process, from its start to its end."""
     flips: int | None
     """Digits that onnxruntime predicts otherwise; None where it was not asked."""
+    outside: Outside | None = None
+    """Where that was asked."""
 
 
 def prepare(folder: Path) -> None:
@@ -65,8 +70,8 @@ def stage(name: str, folder: Path) -> str:
     return done.stdout
 
 
-def run(recipe: str, seed: int, folder: Path, verify: bool) -> Run:
-    """Train and evaluate a recipe with this seed in a prepared folder."""
+def run(recipe: str, seed: int, folder: Path, first: bool, ask_outside: bool = False) -> Run:
+    """Train and evaluate a recipe with this seed in a prepared folder; `first`: of this recipe."""
     values = recipes.overrides(FOLDER, recipe)
     # The gate is for users; here every result counts.
     parameters.write(folder / "params.yaml", {**values, "train.seed": seed, "evaluate.min_accuracy": 0.0})
@@ -75,15 +80,16 @@ def run(recipe: str, seed: int, folder: Path, verify: bool) -> Run:
     process_seconds = time.perf_counter() - began
     found = SECONDS.search(said)
     assert found, "the train stage does not say how long it took"
-    for name in EVALUATED:
+    for name in (*(["crossfit"] if first else []), *EVALUATED, *(outside.STAGES if ask_outside else [])):
         stage(name, folder)
     flips = None
-    if verify:
-        stage("export", folder)
-        stage("verify", folder)
+    if first:
+        for name in ("export", "verify"):
+            stage(name, folder)
         flips = json.loads((folder / "reports/parity.json").read_text())["class_flips"]
     accuracy = json.loads((folder / "reports/metrics.json").read_text())["accuracy"]
-    return Run(accuracy, float(found[1]), process_seconds, flips)
+    there = outside.read(folder) if ask_outside else None
+    return Run(accuracy, float(found[1]), process_seconds, flips, there)
 
 
 def rows(name: str, runs: Sequence[Run], claim: Claim) -> Iterator[str]:
@@ -130,6 +136,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipes", nargs="*", help="all, if not given")
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of those of each claim")
+    parser.add_argument(
+        "--outside", action="store_true", help="rows for docs/calibration.md and docs/shift.md, too"
+    )
     parser.add_argument("--bar", type=float, help="an accuracy, 0 to 1: is the mean above it?")
     arguments = parser.parse_args()
     if arguments.bar is not None and len(arguments.seeds or ()) < 2:
@@ -146,12 +155,14 @@ def main() -> None:
         for recipe, claim in claims.items():
             runs: list[Run] = []
             for seed in arguments.seeds or claim.seeds:
-                runs.append(run(recipe, seed, folder, verify=not runs))
+                runs.append(run(recipe, seed, folder, not runs, arguments.outside))
                 result = f"{runs[-1].accuracy:.2%}, {runs[-1].seconds:.1f} s"
                 print(f"{recipe}, seed {seed}: {result}", file=sys.stderr, flush=True)
             table += rows(recipe, runs, claim)
             if arguments.bar is not None:
                 table += record(runs, arguments.bar)
+            if found := [run.outside for run in runs if run.outside]:
+                table += outside.rows(recipe, found)
     print("\n".join(table))
 
 

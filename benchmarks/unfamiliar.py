@@ -24,6 +24,8 @@ FASHION = Path("/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz")
 """Of Debian's package dataset-fashion-mnist; left out where it is not installed."""
 SYMBOLS = "#$%&*+=?@~<>{}[]^!;:"
 COUNT = 1000
+SEED = 7
+"""Of what is drawn."""
 
 
 def sets(test: Images, random: np.random.Generator) -> Iterator[tuple[str, Images]]:
@@ -69,7 +71,7 @@ def main() -> None:
     own = model(test)
     print("| set | images | AUROC | refused | accepted with more than 90 % |\n|---|---|---|---|---|")
     _print("test images", own, "")
-    for name, images in sets(test, np.random.default_rng(7)):
+    for name, images in sets(test, np.random.default_rng(SEED)):
         found = model(images)
         _print(name, found, f"{auroc(own.familiarity, found.familiarity):.1%}")
 
