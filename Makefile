@@ -1,7 +1,7 @@
 # `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, INSTALLER=uv|pip, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline plan restore report web runtimes verify-all robustness shift small-models image server deploy worker \
-  up down test test-quick test-versions bench endurance profile sweep recipe-table fuzz release-tools audit croissant sbom sign check-release retention \
+  up down test test-quick test-versions bench bench-gpu endurance profile sweep recipe-table fuzz release-tools audit croissant sbom sign check-release retention \
   licenses lock format clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -147,6 +147,10 @@ test-quick: setup ## The same without what takes long: no server, container, bro
 
 bench: setup ## Measure speed and memory as ratios within one run (ARGS="roofline jax": some parts; --short: what CI compares)
 	.venv/bin/python -m benchmarks.bench $(ARGS)
+
+bench-gpu: setup ## Likewise, one epoch on a CUDA GPU, and the tests that need one
+	pytest -m gpu $(ARGS)
+	.venv/bin/python -m benchmarks.bench gpu
 
 endurance: setup ## Let a schedule be due 200 times on a server and a worker; say what grows (ARGS="--runs 1000")
 	.venv/bin/python -m benchmarks.endurance $(ARGS)

@@ -21,7 +21,10 @@ from benchmarks.project import ROOT, BenchError
 from benchmarks.report import machine
 from digits.common.errors import DigitsError
 
-PARTS = ("conventional", "roofline", "jax", "overhead", "jobs", "imports", "inference", "growth", "short")
+PARTS = (
+    *("conventional", "roofline", "jax", "gpu", "overhead", "jobs", "imports", "inference", "growth"),
+    "short",
+)
 REPORT = ROOT / "reports/bench.json"
 
 
@@ -90,6 +93,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DigitsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    if not parts:
+        return 0
     known = read(chosen.json) | parts
     known = {name: known[name] for name in PARTS if name in known}
     write(chosen.json, known)

@@ -21,6 +21,7 @@ from digits.training.distributed import Evaluate, Loss, Ranks
 from digits.training.objective import Objective, Targets, in_this_process
 from digits.training.outliers import NO_CLASS
 from digits.training.prefetch import prefetched
+from digits.training.recorded import Recorded, recorder
 from digits.training.sections import TrainingValues
 from digits.training.state import Interval, TrainingState, global_generators, set_global_generators
 
@@ -114,7 +115,7 @@ def train(
             log(f"going on after epoch {state.epoch} of an interrupted training")
         if ranks:
             ranks.share(state)
-        gradients = _gradients(net, parameters, training.device, objective, ranks)
+        gradients = _gradients(net, parameters, training.device, objective, ranks, log)
         for epoch in range(state.epoch + 1, values.epochs + 1):
             if values.patience and state.epoch - state.best_epoch >= values.patience:
                 log(f"stopping: the validation loss is no lower than after epoch {state.best_epoch}")
@@ -200,13 +201,16 @@ def _gradients(
     device: torch.device,
     objective: Objective,
     ranks: Ranks | None,
+    log: Callable[[str], None],
 ) -> Evaluate:
     precision = parameters.train.precision
     if ranks:
         return ranks.gradients(partial(_by_autograd, ranks.parallel(net), precision))
     if isinstance(net, Perceptron) and device.type == "cpu" and precision == "float32":
         return Gradients(net, objective.gradient)
-    return partial(_by_autograd, net, precision)
+    evaluate = partial(_by_autograd, net, precision)
+    record = recorder(device, parameters)
+    return Recorded(net, evaluate, record, log) if record else evaluate
 
 
 def _by_autograd(

@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks import bench, project, step
 from benchmarks.figures import Figure, Part, SkippedError
 from benchmarks.options import Options
-from benchmarks.parts import jax, jobs, short
+from benchmarks.parts import gpu, jax, jobs, short
 from benchmarks.project import PYTHON, ROOT, BenchError
 from digits.common.errors import DigitsError
 from digits.training.loop import Examples
@@ -54,6 +54,17 @@ def test_modules_that_are_loaded_are_counted() -> None:
     assert 20 < none < some
     with pytest.raises(BenchError, match="No module named 'nowhere'"):
         short.modules("import nowhere")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the part is measured there")
+def test_without_a_gpu_its_part_is_skipped_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SkippedError, match="finds no CUDA GPU"):
+        gpu.measure(Options())
+    assert bench.main(["gpu", "--json", str(tmp_path / "bench.json")]) == 0
+    assert "gpu is skipped: PyTorch" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
 
 
 def test_without_jax_its_part_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
