@@ -48,8 +48,10 @@ DECIDED = {
     "async-timeout": "Apache-2.0",  # for those before 3.11.3, of which the image's is one
     "cuda-toolkit": "LicenseRef-NVIDIA-Proprietary",  # has no files, only dependencies
     "onnxruntime": "MIT",  # onnxruntime-gpu in its place has the same
+    "pendulum": "MIT",  # up to 3.12; after it "whenever" stands in its place
     "python-dateutil": "Apache-2.0 OR BSD-3-Clause",
     "text-unidecode": "Artistic-1.0-Perl OR GPL-2.0-or-later",
+    "whenever": "MIT",
 }
 # What comes from elsewhere: into the page and the model's reports.
 OTHERS = {

@@ -51,8 +51,8 @@ def prepare(drawing: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     height, width = fitted(box, BOX)
     scaled = _resized(box, height, width)
     total = scaled.sum()
-    row = _first(scaled.sum(axis=1) @ np.arange(height) / total, height)
-    column = _first(scaled.sum(axis=0) @ np.arange(width) / total, width)
+    row = _first(float(scaled.sum(axis=1) @ np.arange(height) / total), height)
+    column = _first(float(scaled.sum(axis=0) @ np.arange(width) / total), width)
     image = np.zeros((SIDE, SIDE), np.uint8)
     image[row : row + height, column : column + width] = np.floor(scaled + TIE)
     return image

@@ -17,7 +17,8 @@ WIDTH, SWING, PERIOD = 1.2, 2.5, 8.0
 
 def shot_noise(images: Grey, random: Random, photons: float) -> Grey:
     """As counted from few photons: Poisson's distribution, with so many where there is all ink."""
-    return random.poisson(images * (photons / INK)) * (INK / photons)
+    counted: Grey = random.poisson(images * (photons / INK)) * (INK / photons)
+    return counted
 
 
 def impulse_noise(images: Grey, random: Random, share: float) -> Grey:

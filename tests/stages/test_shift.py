@@ -4,12 +4,14 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnx.helper
 import onnx.numpy_helper
 import pytest
+from numpy.typing import NDArray
 
 from digits.common.about import About, MixedUpError
 from digits.common.files import sha256
@@ -29,7 +31,7 @@ def write_model(path: Path, about: About) -> None:
     """Nearest to the mean image of each class, and the brightest pixel as familiarity."""
     images, labels = (raw.read(path.parents[1] / "data/raw", raw.TEST, about)[k] for k in (0, 1))
     means = np.stack([images[labels == digit].mean(axis=0).ravel() for digit in range(10)]) / 255
-    weights = {
+    weights: dict[str, NDArray[Any]] = {
         "matrix": means.T.astype(np.float32) / 5,
         "bias": -(means**2).sum(axis=1).astype(np.float32) / 10,
         "scale": np.array(1 / 255, np.float32),

@@ -240,7 +240,7 @@ def _normalized(norm: nn.BatchNorm2d, values: Single) -> Single:
         _numbers(numbers)[:, None, None]
         for numbers in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
     )
-    factors = np.float32(1) / np.sqrt(variance + np.float32(norm.eps))
+    factors = (np.float32(1) / np.sqrt(variance + np.float32(norm.eps))).astype(np.float32)
     found: Single = (values - mean) * factors * scale + shift
     return found
 
