@@ -12,9 +12,6 @@ from benchmarks import unfamiliar
 from digits.data.datasets import read_raw
 from digits.shift.answers import ExportedModel
 
-STAGES = ("export", "shift")
-"""Those that write what is read here, after `calibrate`."""
-
 
 class Outside(NamedTuple):
     """Of one training."""
@@ -29,18 +26,17 @@ class Outside(NamedTuple):
     """Of images of a kind that are no digits: the share accepted, with a probability above 90 %."""
 
 
-def read(folder: Path) -> Outside:
-    """What the stages of a project have written, and its model's answers to images that are no digits."""
-    metrics, calibration, shift = (
-        json.loads((folder / f"reports/{name}.json").read_text())
-        for name in ("metrics", "calibration", "shift")
+def read(folder: Path, accuracy: float) -> Outside:
+    """What `evaluate` and `shift` have written, and the exported model's answers to what is no digit."""
+    calibration, shift = (
+        json.loads((folder / f"reports/{name}.json").read_text()) for name in ("calibration", "shift")
     )
     model, test = ExportedModel(folder / "models/model.onnx"), read_raw(folder / "data/raw", "t10k").images
     taken = {}
     for name, images in unfamiliar.sets(test, np.random.default_rng(unfamiliar.SEED)):
         found = model(images)
         taken[name] = float((found.accepted & found.sure).mean())
-    return Outside(metrics["accuracy"], calibration, shift["shift"], taken)
+    return Outside(accuracy, calibration, shift["shift"], taken)
 
 
 CALIBRATION = (

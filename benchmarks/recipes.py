@@ -29,8 +29,6 @@ from digits.parameters.recipes import Claim
 
 FOLDER = ROOT / "recipes"
 LINKS = ("digits", "stages", "teachers", "data/raw", "versions.yaml")
-EVALUATED = ("calibrate", "evaluate")
-"""The stages that bring a trained model to its figures."""
 SECONDS = re.compile(r"([\d.]+) s from reading the data to the last step")
 
 
@@ -80,15 +78,20 @@ def run(recipe: str, seed: int, folder: Path, first: bool, ask_outside: bool = F
     process_seconds = time.perf_counter() - began
     found = SECONDS.search(said)
     assert found, "the train stage does not say how long it took"
-    for name in (*(["crossfit"] if first else []), *EVALUATED, *(outside.STAGES if ask_outside else [])):
-        stage(name, folder)
-    flips = None
-    if first:
-        for name in ("export", "verify"):
+    after = {
+        "crossfit": first,
+        "calibrate": True,
+        "evaluate": True,
+        "export": first or ask_outside,
+        "verify": first,
+        "shift": ask_outside,
+    }
+    for name, wanted in after.items():
+        if wanted:
             stage(name, folder)
-        flips = json.loads((folder / "reports/parity.json").read_text())["class_flips"]
+    flips = json.loads((folder / "reports/parity.json").read_text())["class_flips"] if first else None
     accuracy = json.loads((folder / "reports/metrics.json").read_text())["accuracy"]
-    there = outside.read(folder) if ask_outside else None
+    there = outside.read(folder, accuracy) if ask_outside else None
     return Run(accuracy, float(found[1]), process_seconds, flips, there)
 
 
