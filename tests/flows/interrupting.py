@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,16 +127,24 @@ def processes(pid: int) -> dict[str, list[psutil.Process]]:
     return found
 
 
-def kill(victim: str, pid: int, engine: docker.DockerClient | None, folder: Path) -> str:
+def kill(victim: str, run: subprocess.Popen[str], engine: docker.DockerClient | None, folder: Path) -> str:
     """Kill it as soon as it is there, which it will be as the run waits for `go`; return what was killed."""
 
     def killed() -> str:
+        assert run.poll() is None, f"the run has ended, which was to wait: {_rest(run)}"
         try:
-            return _kill(victim, pid, engine, folder)
+            return _kill(victim, run.pid, engine, folder)
         except (psutil.NoSuchProcess, docker.errors.APIError):  # it has just ended
             return ""
 
-    return until(killed, f"there is no {victim}")
+    return until(killed, lambda: f"there is no {victim} in a run that has said: {_rest(run)}")
+
+
+def _rest(run: subprocess.Popen[str]) -> str:
+    """End a run; return what it has said that nobody has read."""
+    run.kill()
+    assert run.stdout is not None
+    return run.stdout.read()
 
 
 def _kill(victim: str, pid: int, engine: docker.DockerClient | None, folder: Path) -> str:
@@ -154,7 +162,8 @@ def _kill(victim: str, pid: int, engine: docker.DockerClient | None, folder: Pat
             *(one for guard in found["guard"] for one in [guard, *guard.children(True)]),
         ]
         for one in family:
-            one.kill()
+            with suppress(psutil.NoSuchProcess):  # some end with those before them
+                one.kill()
         return f"{len(family)} processes"
     if not found[victim]:
         return ""

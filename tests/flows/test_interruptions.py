@@ -91,9 +91,10 @@ def interrupt(
             assert process.stdout is not None
             # As many lines as chance has it, then a while within what the run does next.
             said = interrupting.first_lines(process.stdout, template.moment(chance, of))
+            print(said)
             time.sleep(chance.uniform(0, 0.5))
-            killed = interrupting.kill(victim, process.pid, engine, project.folder)
-            print(f"{victim}: killed {killed} after: {said.splitlines()[-1]}")
+            killed = interrupting.kill(victim, process, engine, project.folder)
+            print(f"{victim}: killed {killed} after that")
             # What is at work beside a stage that fails goes on to its end, which for the last one is not yet.
             (project.folder / "fail").touch()
             said += process.stdout.read()
