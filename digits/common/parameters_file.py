@@ -36,6 +36,16 @@ def load(path: Path_, overrides: Mapping[str, object], to_save: bool = False) ->
         raise ParameterError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, MutableMapping):
         raise ParameterError(f"{path}: must hold sections (key: value), not {shown(tree)}")
+    change(tree, overrides, path)
+    return tree
+
+
+def change(tree: MutableMapping[str, Any], overrides: Mapping[str, object], path: Path_) -> None:
+    """Put other values at the dotted keys of `overrides` into the tree of the file `path`.
+
+    Raises:
+        ParameterError: a key leads through a value.
+    """
     for key, value in overrides.items():
         *parents, last = key.split(".")
         node = tree
@@ -44,7 +54,6 @@ def load(path: Path_, overrides: Mapping[str, object], to_save: bool = False) ->
         if not isinstance(node, MutableMapping):
             raise ParameterError(f"{path}: {key} cannot be set: {'.'.join(parents)} holds no keys")
         node[last] = _styled(value, node.get(last)) if isinstance(value, list) else value
-    return tree
 
 
 def get(tree: Any, key: str) -> object:

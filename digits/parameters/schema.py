@@ -1,6 +1,7 @@
 """The schema of all of params.yaml. Reading it loads no torch, so whoever only plans the work can use it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Annotated, Any, Self
 
 from pydantic import ValidationError, model_validator
@@ -99,7 +100,23 @@ def read(path: Path_ = "params.yaml", overrides: Mapping[str, object] | None = N
     Raises:
         ParameterError: the file is missing or broken, or a value is not allowed.
     """
-    return _check(parameters_file.load(path, overrides or {}), path)
+    return reader(path)(overrides or {})
+
+
+def reader(path: Path_) -> Callable[[Mapping[str, object]], Parameters]:
+    """`read` for many `overrides`, each of the file as it is now: to parse it takes most of the time.
+
+    Raises:
+        ParameterError: as `read`; what it returns, too.
+    """
+    file = parameters_file.load(path, {})
+
+    def changed(overrides: Mapping[str, object]) -> Parameters:
+        tree = deepcopy(file)
+        parameters_file.change(tree, overrides, path)
+        return _check(tree, path)
+
+    return changed
 
 
 def write(path: Path_, overrides: Mapping[str, object]) -> dict[str, object]:

@@ -161,8 +161,12 @@ def lay_out(plan: Plan, params: Path) -> list[Point]:
     """Every point of a plan, each checked as a change of the file `params`.
 
     Raises:
-        PlanError: values are not allowed, or no images are set aside to compare the points by.
+        PlanError: the file or values are not valid, or no images are set aside to compare the points by.
     """
+    try:
+        changed = parameters.reader(params)
+    except ParameterError as error:
+        raise PlanError(str(error)) from None
     configurations = list(plan.configurations)
     if plan.baseline == BASELINE:
         configurations.insert(0, Configuration(name=BASELINE))
@@ -171,7 +175,7 @@ def lay_out(plan: Plan, params: Path) -> list[Point]:
         for chosen in _choices(configuration, plan.points, generator):
             overrides = {**plan.fixed, **configuration.set, **chosen}
             try:
-                values = parameters.read(params, overrides)
+                values = changed(overrides)
             except ParameterError as error:
                 wrong += [f"{configuration.name}: {line}" for line in str(error).splitlines()]
                 continue

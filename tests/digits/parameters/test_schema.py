@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from digits.common.parameters_file import ParameterError
-from digits.parameters.schema import read, write
+from digits.parameters.schema import read, reader, write
 from tests.project import ROOT
 
 CROSS_ENTROPY = {"name": "cross_entropy", "weight": 1.0}
@@ -221,6 +221,13 @@ def test_a_file_that_is_no_params_file(tmp_path: Path, content: bytes) -> None:
 def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="no such file; run from the project's folder"):
         read(tmp_path / "params.yaml")
+
+
+def test_a_reader_keeps_nothing_of_earlier_changes(params_file: Path) -> None:
+    changed = reader(params_file)
+    before = changed({})
+    assert changed({"models.mlp.hidden_sizes": [8], "train.epochs": 9}).train.epochs == 9
+    assert changed({}) == before == read(params_file)
 
 
 def test_numbers_are_read_as_dvc_reads_them(params_file: Path) -> None:

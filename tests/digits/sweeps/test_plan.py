@@ -56,6 +56,12 @@ def test_a_grid_is_every_combination_and_the_baseline(make_plan: MakePlan, param
     assert points[3].with_seed(7).train.seed == 7
 
 
+def test_a_params_file_that_is_missing_is_named_once(make_plan: MakePlan, tmp_path: Path) -> None:
+    with pytest.raises(PlanError) as error:
+        lay_out(read(make_plan()), tmp_path / "params.yaml")
+    assert str(error.value) == f"{tmp_path}/params.yaml: there is no such file; run from the project's folder"
+
+
 def test_a_named_baseline_adds_nothing(make_plan: MakePlan, params_file: Path) -> None:
     path = make_plan(configurations=[{"name": "a"}, {"name": "b", "set": {"train.epochs": 1}}], baseline="a")
     assert [p.label for p in lay_out(read(path), params_file)] == ["a", "b"]
