@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def _print(name: str, found: Answers, area: str) -> None:
-    accepted, taken = found.accepted, found.accepted & found.sure
+    accepted, taken = found.accepted, found.taken
     print(f"| {name} | {len(accepted):,} | {area} | {1 - accepted.mean():.1%} | {taken.mean():.1%} |")
 
 

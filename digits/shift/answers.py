@@ -38,6 +38,11 @@ class Answers(NamedTuple):
         found: NDArray[np.bool_] = self.probabilities > SURE
         return found
 
+    @property
+    def taken(self) -> NDArray[np.bool_]:
+        """Whether the image is not refused, and the answer sure, [n]: what nobody would doubt."""
+        return self.accepted & self.sure
+
 
 class ExportedModel:
     """An ONNX file in onnxruntime, on one thread of the CPU."""

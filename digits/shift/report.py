@@ -103,7 +103,7 @@ def _row(
         float(answers.probabilities.mean(dtype=np.float64)),
         float(answers.sure.mean()),
         float((~answers.accepted).mean()),
-        float((answers.accepted & answers.sure & ~right).mean()),
+        float((answers.taken & ~right).mean()),
         images[evenly(len(images), SAMPLES)],
     )
 
