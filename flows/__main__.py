@@ -23,6 +23,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from digits.common.parameters_file import ParameterError
+from digits.common.wording import shown
 from digits.common.yaml_text import YamlError, parse
 from flows.release import is_published
 from flows.request import RequestError, check, containers, with_recipe
@@ -38,11 +39,11 @@ from prefect_dvc.workspace import Workspace
 def _override(text: str) -> tuple[str, object]:
     key, separator, value = text.partition("=")
     if not key or not separator:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form KEY=VALUE")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not of the form KEY=VALUE")
     try:
         return key, parse(value)
     except YamlError:
-        raise argparse.ArgumentTypeError(f"{text!r}: the value is not valid YAML") from None
+        raise argparse.ArgumentTypeError(f"{shown(text)}: the value is not valid YAML") from None
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

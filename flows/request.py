@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from digits.common.wording import shown
 from digits.parameters import recipes
 from digits.parameters import schema as parameters
 from flows.environment import ADDED, visible
@@ -97,7 +98,7 @@ def containers(runner: str, image: str, memory: str | None, cpus: float | None) 
         chosen.check()
     except ValidationError as error:
         details = error.errors()[0]
-        raise RequestError(f"{details['loc'][0]} is {details['input']!r}: {details['msg']}") from None
+        raise RequestError(f"{details['loc'][0]} is {shown(details['input'])}: {details['msg']}") from None
     except ContainerError as error:
         raise RequestError(str(error)) from None
     return chosen
@@ -113,7 +114,7 @@ def secret(name: str | None) -> dict[str, str]:
         return {}
     if not BLOCK.fullmatch(name):
         raise RequestError(
-            f"credentials is {name!r}: a block's name consists of lower-case letters, digits and dashes"
+            f"credentials is {shown(name)}: a block's name consists of lower-case letters, digits and dashes"
         )
     from prefect.blocks.system import Secret  # loads all kinds of blocks
 

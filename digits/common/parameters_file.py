@@ -9,7 +9,7 @@ from ruamel.yaml.comments import CommentedSeq
 
 from digits.common.errors import DigitsError
 from digits.common.files import replacing
-from digits.common.wording import shown
+from digits.common.wording import cut, shown
 from digits.common.yaml_text import YamlError, parse, yaml
 
 Path_ = str | os.PathLike[str]
@@ -52,7 +52,7 @@ def change(tree: MutableMapping[str, Any], overrides: Mapping[str, object], path
         for parent in parents:
             node = node.setdefault(parent, {}) if isinstance(node, MutableMapping) else node
         if not isinstance(node, MutableMapping):
-            raise ParameterError(f"{path}: {key} cannot be set: {'.'.join(parents)} holds no keys")
+            raise ParameterError(f"{path}: {cut(key)} cannot be set: {cut('.'.join(parents))} holds no keys")
         node[last] = _styled(value, node.get(last)) if isinstance(value, list) else value
 
 

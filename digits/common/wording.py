@@ -31,11 +31,12 @@ _short.maxstring = _short.maxother = _short.maxlong = LONGEST
 
 def shown(value: object) -> str:
     """`value` as in Python, cut where it is long."""
-    return _cut(_short.repr(dict(value) if isinstance(value, Mapping) else value))
+    return cut(_short.repr(dict(value) if isinstance(value, Mapping) else value))
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+def cut(text: str, longest: int = LONGEST) -> str:
+    """So many characters of a text that may have any number, as one from outside."""
+    return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def lines(error: ValidationError, schema: type[BaseModel], section: str = "") -> Iterator[str]:
@@ -50,7 +51,7 @@ def lines(error: ValidationError, schema: type[BaseModel], section: str = "") ->
 
 def _lines(error: ValidationError, schema: type[BaseModel], section: str) -> Iterator[str]:
     for mistake in error.errors():
-        key = _cut(".".join(filter(None, (section, *map(str, mistake["loc"])))))
+        key = cut(".".join(filter(None, (section, *map(str, mistake["loc"])))))
         value, context = mistake["input"], mistake.get("ctx", {})
         match mistake["type"]:
             case "missing":

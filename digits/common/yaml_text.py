@@ -7,12 +7,15 @@ from ruamel.yaml import YAML
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
 from digits.common.errors import DigitsError
+from digits.common.wording import cut
 
 MOST = 100_000
 """Values that a text may stand for, those of its aliases counted wherever they stand."""
 
 
 DEEPEST = 100
+LONGEST = 1000
+"""Characters of what the parser says, which repeats parts of the text."""
 
 
 class YamlError(DigitsError, ValueError):
@@ -41,7 +44,7 @@ def parse(text: str, typ: str = "safe") -> Any:
     except YamlError:
         raise
     except Exception as error:  # of a scalar whatever its type says, a ValueError for the date 2001-13-41
-        raise YamlError(" ".join(str(error).split()) or type(error).__name__) from None
+        raise YamlError(cut(" ".join(str(error).split()) or type(error).__name__, LONGEST)) from None
     if size > MOST:
         raise YamlError(f"it stands for more than {MOST:,} values, as its aliases repeat each other")
     return content

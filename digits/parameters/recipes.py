@@ -51,7 +51,7 @@ def read(folder: Path, name: str) -> Recipe:
     path = folder / f"{name}.yaml"
     if name not in names(folder):
         known = ", ".join(names(folder)) or f"none in {folder}"
-        raise RecipeError(f"there is no recipe {name!r}; there are {known}")
+        raise RecipeError(f"there is no recipe {mistakes.shown(name)}; there are {known}")
     try:
         return Recipe.model_validate(parse(path.read_text(encoding="utf-8")))
     except (YamlError, UnicodeDecodeError) as error:

@@ -140,7 +140,9 @@ def find(folder: Path, name: str) -> Path:
     """The file of this sweep. Raises PlanError where the folder has none of this very name."""
     known = sorted(path.stem for path in folder.glob("*.yaml") if not is_dropping(path.name))
     if name not in known:
-        raise PlanError(f"there is no sweep {name!r}; there are {', '.join(known) or f'none in {folder}'}")
+        raise PlanError(
+            f"there is no sweep {mistakes.shown(name)}; there are {', '.join(known) or f'none in {folder}'}"
+        )
     return folder / f"{name}.yaml"
 
 

@@ -56,6 +56,12 @@ def test_a_recipe_says_what_it_changes_only(folder: Path) -> None:
     assert recipes.overrides(folder, "tutorial") == {"train.epochs": 2}
 
 
+def test_a_long_name_makes_no_long_line(folder: Path) -> None:
+    with pytest.raises(RecipeError, match=r"there is no recipe 'aaa.*; there are tutorial") as error:
+        recipes.overrides(folder, "a" * 50_000)
+    assert len(str(error.value)) < 1000
+
+
 @pytest.mark.parametrize("name", ["../out", "sub/../../out", "", "..", "-h", "*", "tutorial.yaml", "a\0"])
 def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     (folder := tmp_path / "recipes").mkdir()

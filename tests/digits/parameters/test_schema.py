@@ -218,6 +218,21 @@ def test_a_file_that_is_no_params_file(tmp_path: Path, content: bytes) -> None:
     assert str(path) in str(error.value)
 
 
+@pytest.mark.parametrize("key", ["{}", "train.{}", "train.epochs.{}"])
+def test_a_long_key_makes_no_long_line(params_file: Path, key: str) -> None:
+    with pytest.raises(ParameterError, match="aaa…") as error:
+        read(params_file, {key.format("a" * 50_000): 1})
+    assert len(str(error.value)) < 2000
+
+
+def test_what_the_parser_says_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"train: !{'a' * 50_000} 1")
+    with pytest.raises(ParameterError, match=r"not valid YAML: .*aaa…") as error:
+        read(path)
+    assert len(str(error.value)) < 2000
+
+
 def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="no such file; run from the project's folder"):
         read(tmp_path / "params.yaml")
