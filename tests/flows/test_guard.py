@@ -3,6 +3,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from prefect_dvc import guard
@@ -33,11 +34,23 @@ def test_the_end_of_its_input_stops_the_command() -> None:
 
 
 def test_sigterm_stops_the_command() -> None:
-    with start(["sh", "-c", "echo ready; sleep 100000"]) as process:
+    with start(["sh", "-c", "echo $$; exec sleep 100000"]) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        command = int(process.stdout.readline())
         process.terminate()
         assert process.wait() != 0
+    assert not psutil.pid_exists(command)
+
+
+def test_sigterm_stops_a_command_that_has_just_begun() -> None:
+    """For as long as it takes to begin, time and again."""
+    for _ in range(20):
+        # Which ends its guard as soon as it can.
+        with start(["sh", "-c", "echo $$; kill -TERM $PPID; exec sleep 100000"]) as process:
+            assert process.stdout is not None
+            command = int(process.stdout.readline())
+            assert process.wait() != 0
+        assert not psutil.pid_exists(command)
 
 
 def test_a_process_that_ignores_signals_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
