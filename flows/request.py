@@ -112,19 +112,16 @@ def secret(name: str | None) -> dict[str, str]:
     """
     if name is None:
         return {}
+    given = f"credentials is {shown(name)}"
     if not BLOCK.fullmatch(name):
-        raise RequestError(
-            f"credentials is {shown(name)}: a block's name consists of lower-case letters, digits and dashes"
-        )
+        raise RequestError(f"{given}: a block's name consists of lower-case letters, digits and dashes")
     from prefect.blocks.system import Secret  # loads all kinds of blocks
 
     try:
         block: Any = Secret.load(name)
     except ValueError as error:
-        raise RequestError(f"credentials is {name!r}: {' '.join(str(error).split())}") from None
+        raise RequestError(f"{given}: {' '.join(str(error).split())}") from None
     content = block.get()
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
-        raise RequestError(
-            f"credentials is {name!r}: the block must hold a JSON object of environment variables"
-        )
+        raise RequestError(f"{given}: the block must hold a JSON object of environment variables")
     return content

@@ -22,22 +22,18 @@ def main(command: list[str]) -> int:
     """Run `command` in a session of its own; return its exit code, negative for a signal."""
     # A shell's background job ignores SIGINT and would hand that on; a reset here makes INT work below.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    asked: list[int] = []
-    groups: list[int] = []
+    begun = threading.Event()
 
-    def stop(number: int, _: object) -> None:
-        asked.append(number)
-        for group in groups:
-            _in_thread(stop_group, group)
+    def stop() -> None:
+        begun.wait()
+        stop_group(child.pid)
 
-    # Before there is a child: one that is asked to stop just then would leave it behind.
-    signal.signal(signal.SIGTERM, stop)
+    # In threads, for this one has to collect the child, or the group would never be empty. And before there
+    # is a child: who is told to stop just then would leave it behind.
+    signal.signal(signal.SIGTERM, lambda *_: _in_thread(stop))
     child = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
-    groups.append(child.pid)
+    begun.set()
     assert child.stdin is not None
-    # In threads, for this one has to collect the child, or the group would never be empty.
-    if asked:
-        _in_thread(stop_group, child.pid)
     _in_thread(_hand_on_input, child.pid, child.stdin.fileno())
     code = child.wait()
     # Whatever the command left behind would keep the output pipe open, and write after its end.
