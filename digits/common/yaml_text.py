@@ -1,10 +1,9 @@
 """YAML from outside: whatever is wrong with it is one error, and its aliases make no bomb."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
 from digits.common.errors import DigitsError
 from digits.common.wording import cut
@@ -37,35 +36,36 @@ def parse(text: str, typ: str = "safe") -> Any:
         YamlError: it is not valid, or stands for more than `MOST` values.
     """
     try:
-        if _is_deeper(text, DEEPEST):
-            raise YamlError(f"it is nested more than {DEEPEST} levels deep")
-        content = yaml(typ).load(text)
-        size = _size(content, {})
+        _check(text)
+        return yaml(typ).load(text)
     except YamlError:
         raise
     except Exception as error:  # of a scalar whatever its type says, a ValueError for the date 2001-13-41
         raise YamlError(cut(" ".join(str(error).split()) or type(error).__name__, LONGEST)) from None
-    if size > MOST:
-        raise YamlError(f"it stands for more than {MOST:,} values, as its aliases repeat each other")
-    return content
 
 
-def _is_deeper(text: str, levels: int) -> bool:
-    """As told by events, which need no stack: deep ones would end the process, for the parser is in C."""
-    depth = 0
+def _check(text: str) -> None:
+    """Refuse what is too deep or stands for too much, as told by events.
+
+    They need no stack, of which the parser in C would run out, and construct nothing: even what is said of a
+    value that cannot be constructed would repeat all that it stands for.
+    """
+    sizes: dict[str | None, int] = {}  # by anchor: of what its aliases stand for
+    opened: list[tuple[str | None, int]] = []  # anchors of collections, and how many values came before
+    size = 0
     for event in yaml("safe").parse(text):
-        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        if depth > levels:
-            return True
-    return False
-
-
-def _size(value: Any, known: dict[int, int]) -> int:
-    """How many values there are, each alias counted as what it stands for; one within itself has no end."""
-    if not isinstance(value, Mapping | list | tuple | set):
-        return 1
-    if id(value) not in known:
-        known[id(value)] = MOST + 1  # until it is counted
-        below = [*value, *value.values()] if isinstance(value, Mapping) else value
-        known[id(value)] = min(MOST + 1, 1 + sum(_size(one, known) for one in below))
-    return known[id(value)]
+        if isinstance(event, CollectionStartEvent):
+            opened.append((event.anchor, size))
+            if len(opened) > DEEPEST:
+                raise YamlError(f"it is nested more than {DEEPEST} levels deep")
+            sizes[event.anchor] = MOST  # within itself, it has no end
+            size += 1
+        elif isinstance(event, CollectionEndEvent):
+            anchor, before = opened.pop()
+            sizes[anchor] = size - before
+        elif isinstance(event, ScalarEvent):
+            size += 1
+        elif isinstance(event, AliasEvent):
+            size += sizes.get(event.anchor, 1)
+        if size > MOST:
+            raise YamlError(f"it stands for more than {MOST:,} values, as its aliases repeat each other")

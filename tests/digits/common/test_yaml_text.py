@@ -39,7 +39,16 @@ def bomb(depth: int) -> str:
 
 @pytest.mark.parametrize(
     ("text", "typ"),
-    [(bomb(30), "safe"), (bomb(30), "rt"), ("a: &a [*a]", "safe"), ("a: &a {b: *a}", "safe")],
+    [
+        (bomb(30), "safe"),
+        (bomb(30), "rt"),
+        ("a: &a [*a]", "safe"),
+        ("a: &a {b: *a}", "safe"),
+        (f"{bomb(30)}\nb: !!timestamp [*a29]", "safe"),
+        (f"{bomb(30)}\nb: !!timestamp [*a29]", "rt"),
+        (f"{bomb(30)}\n? {{<<: *a29}}", "safe"),
+        (f"[{'x, ' * 100_000}]", "safe"),
+    ],
 )
 def test_aliases_stand_for_a_few_values_only(text: str, typ: str) -> None:
     with pytest.raises(YamlError, match="it stands for more than 100,000 values"):
