@@ -1,7 +1,7 @@
 """What pydantic finds wrong in a YAML file, in words for its author."""
 
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, get_args
 
@@ -9,10 +9,12 @@ from pydantic import BaseModel, ValidationError
 
 from digits.common.choices import SideBySide
 
-MOST = 50
+MOST = 20
 """Mistakes that are told."""
 LONGEST = 300
 """Characters of a value, and of a word about it."""
+LONGEST_MESSAGE = 1000
+"""Characters of what is said of a text, which may repeat parts of it."""
 
 
 class _Short(reprlib.Repr):
@@ -44,9 +46,14 @@ def lines(error: ValidationError, schema: type[BaseModel], section: str = "") ->
 
     `schema` is what was validated, and `section` where it stands in the file, if not at its top.
     """
-    yield from islice(_lines(error, schema, section), MOST)
-    if (more := error.error_count() - MOST) > 0:
-        yield f"and {more} more mistakes"
+    yield from first(_lines(error, schema, section), error.error_count())
+
+
+def first(mistakes: Iterable[str], count: int) -> Iterator[str]:
+    """The first of so many mistakes, and how many more there are."""
+    yield from islice(mistakes, MOST)
+    if count > MOST:
+        yield f"and {count - MOST:,} more mistakes"
 
 
 def _lines(error: ValidationError, schema: type[BaseModel], section: str) -> Iterator[str]:
@@ -61,9 +68,9 @@ def _lines(error: ValidationError, schema: type[BaseModel], section: str) -> Ite
                 allowed = f"; allowed here: {known}" if known else ""
                 yield f"{key} is {shown(value)}, but there is no such key{allowed}"
             case "value_error" if not mistake["loc"]:
-                yield ": ".join(filter(None, (section, str(context["error"]))))
+                yield ": ".join(filter(None, (section, cut(str(context["error"]), LONGEST_MESSAGE))))
             case "value_error":
-                yield f"{key} is {shown(value)}; {context['error']}"
+                yield f"{key} is {shown(value)}; {cut(str(context['error']), LONGEST_MESSAGE)}"
             case _:
                 allowed = mistake["msg"].removeprefix("Input should be ").removeprefix("a valid ")
                 allowed = allowed.replace("dictionary or instance of", "the keys of")

@@ -6,15 +6,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
 from digits.common.errors import DigitsError
-from digits.common.wording import cut
+from digits.common.wording import LONGEST_MESSAGE, cut
 
 MOST = 100_000
 """Values that a text may stand for, those of its aliases counted wherever they stand."""
 
 
 DEEPEST = 100
-LONGEST = 1000
-"""Characters of what the parser says, which repeats parts of the text."""
 
 
 class YamlError(DigitsError, ValueError):
@@ -41,7 +39,7 @@ def parse(text: str, typ: str = "safe") -> Any:
     except YamlError:
         raise
     except Exception as error:  # of a scalar whatever its type says, a ValueError for the date 2001-13-41
-        raise YamlError(cut(" ".join(str(error).split()) or type(error).__name__, LONGEST)) from None
+        raise YamlError(cut(" ".join(str(error).split()) or type(error).__name__, LONGEST_MESSAGE)) from None
 
 
 def _check(text: str) -> None:

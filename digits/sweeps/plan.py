@@ -172,14 +172,17 @@ def lay_out(plan: Plan, params: Path) -> list[Point]:
     configurations = list(plan.configurations)
     if plan.baseline == BASELINE:
         configurations.insert(0, Configuration(name=BASELINE))
-    generator, points, wrong = random.Random(plan.search_seed), [], []
+    generator, points = random.Random(plan.search_seed), []
+    wrong: dict[str, dict[str, None]] = {}
+    """By mistake, the configurations that have it, each once."""
     for configuration in configurations:
         for chosen in _choices(configuration, plan.points, generator):
             overrides = {**plan.fixed, **configuration.set, **chosen}
             try:
                 values = changed(overrides)
             except ParameterError as error:
-                wrong += [f"{configuration.name}: {line}" for line in str(error).splitlines()]
+                for line in str(error).splitlines():
+                    wrong.setdefault(line, {})[configuration.name] = None
                 continue
             if not values.normalize.validation_size:
                 raise PlanError(
@@ -188,8 +191,14 @@ def lay_out(plan: Plan, params: Path) -> list[Point]:
                 )
             points.append(Point(configuration.name, chosen, overrides, values))
     if wrong:
-        raise PlanError("\n".join(dict.fromkeys(wrong)))
+        told = (f"{_who([*names])}: {line}" for line, names in wrong.items())
+        raise PlanError("\n".join(mistakes.first(told, len(wrong))))
     return points
+
+
+def _who(names: Sequence[str]) -> str:
+    others = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+    return f"{mistakes.cut(names[0])}{others}"
 
 
 def _choices(

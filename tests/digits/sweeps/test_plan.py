@@ -147,6 +147,33 @@ def test_values_are_checked_before_any_work(
         lay_out(read(make_plan(**changes)), params_file)
 
 
+def test_a_mistake_of_many_points_is_told_once_and_of_many_mistakes_the_first(
+    make_plan: MakePlan, params_file: Path
+) -> None:
+    every = [{"name": "n" * 1000}, {"name": "b"}]
+    bad = {"name": "bad", "over": {"solvers.sgd.lr": [-float(n) for n in range(1000)]}}
+    fixed = {**VALID["fixed"], "train.epochs": "many"}
+    path = make_plan(fixed=fixed, configurations=[*every, bad])
+    with pytest.raises(PlanError) as error:
+        lay_out(read(path), params_file)
+    once, second, *others = str(error.value).splitlines()
+    assert once == f"params.yaml and 3 more: {params_file}: train.epochs is 'many'; allowed: integer"
+    assert second == f"bad: {params_file}: solvers.sgd.lr is -0.0; allowed: greater than 0"
+    assert others[-1] == "and 981 more mistakes"
+    assert len(others) == 19
+
+
+def test_a_long_name_is_cut(make_plan: MakePlan, params_file: Path) -> None:
+    path = make_plan(configurations=[{"name": "n" * 100_000, "set": {"train.epochs": 0}}])
+    with pytest.raises(PlanError) as error:
+        lay_out(read(path), params_file)
+    assert len(str(error.value)) < 1000
+    names = [{"name": f"configuration {number}"} for number in range(5000)]
+    with pytest.raises(PlanError) as error:
+        read(make_plan(configurations=names, baseline="another"))
+    assert len(str(error.value)) < 2000
+
+
 def test_a_missing_plan_names_those_there_are(make_plan: MakePlan) -> None:
     path = make_plan()
     with pytest.raises(PlanError, match=r"other.yaml: there is no such file; sweeps: .*plan.yaml$"):
