@@ -1,55 +1,34 @@
 """Many inputs for each target: `make fuzz`. What is found is kept in tests/fuzz/seeds, for the tests."""
 
 import argparse
-import hashlib
+import importlib.util
 import random
-import resource
-import signal
+import subprocess
 import sys
-import time
-import warnings
 
+from tests.fuzz.attempts import Attempts, limit
 from tests.fuzz.engine import changed
-from tests.fuzz.targets import SEEDS, TARGETS, describe, kept
-
-SECONDS = 10  # that an input may take
-MEMORY = 6 * 2**30  # of addresses, most of which PyTorch takes for itself
+from tests.fuzz.targets import SEEDS, TARGETS, kept
 
 
-class TooLong(BaseException):
-    """An input takes too long."""
-
-
-def _too_long(*_: object) -> None:
-    raise TooLong
-
-
-def fuzz(name: str, runs: int, seed: int, enough: int = 10) -> int:
-    """Give a target so many inputs; return the number of different findings, at most `enough`."""
+def by_chance(name: str, runs: int, seed: int) -> bool:
+    """Give a target so many inputs; return whether anything was found."""
     target, chance = TARGETS[name], random.Random(f"{name} {seed}")
     seeds = [*target.seeds(), *(path.read_bytes() for path in kept(name))]
-    found: dict[str, bytes] = {}
-    began, slowest, done = time.monotonic(), 0.0, 0
-    while done < runs and len(found) < enough:
-        done += 1
-        data = changed(chance, seeds, target.words)
-        signal.alarm(SECONDS)
-        start = time.monotonic()
-        try:
-            finding = target.finding(data)
-        except TooLong:
-            finding = f"no end after {SECONDS} seconds"
-        signal.alarm(0)
-        slowest = max(slowest, time.monotonic() - start)
-        if finding and (kind := finding[:60]) not in found:
-            found[kind] = data
-            folder = SEEDS / name
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / hashlib.sha256(data).hexdigest()[:12]).write_bytes(data)
-            print(f"{name}: {finding}\n  {describe(data)}", flush=True)
-    seconds = time.monotonic() - began
-    print(f"{name}: {done:,} inputs in {seconds:.0f} s, the slowest {slowest:.2f} s; {len(found)} findings")
-    return len(found)
+    attempts = Attempts(name, target, runs, SEEDS)
+    while not attempts.at_end:
+        attempts.give(changed(chance, seeds, target.words))
+    print(attempts, flush=True)
+    return bool(attempts.found)
+
+
+def by_coverage(name: str, runs: int, seed: int) -> bool:
+    """The same, guided by coverage."""
+    command = [sys.executable, "-m", "tests.fuzz.guided", name, str(runs), str(seed)]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    if done.returncode not in (0, 1):
+        print(f"{name}: the process has ended with {done.returncode}:\n{done.stderr[-2000:]}", flush=True)
+    return done.returncode != 0
 
 
 def main() -> int:
@@ -57,14 +36,19 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}")
     parser.add_argument("--runs", type=int, default=1_000_000, help="inputs for each target")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**9))
+    parser.add_argument("--by-chance", action="store_true", help="do not let coverage guide")
     arguments = parser.parse_args()
     if unknown := set(arguments.targets) - TARGETS.keys():
         parser.error(f"there is no target {', '.join(unknown)}; there are {', '.join(TARGETS)}")
-    warnings.simplefilter("ignore")
-    signal.signal(signal.SIGALRM, _too_long)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    print(f"again: --seed {arguments.seed}")
-    return min(1, sum(fuzz(name, arguments.runs, arguments.seed) for name in arguments.targets or TARGETS))
+    fuzz = by_chance
+    if not arguments.by_chance:
+        if importlib.util.find_spec("atheris"):
+            fuzz = by_coverage
+        else:
+            print("atheris is not here, so coverage does not guide")
+    limit()
+    print(f"again: --seed {arguments.seed}", flush=True)
+    return max([fuzz(name, arguments.runs, arguments.seed) for name in arguments.targets or TARGETS])
 
 
 if __name__ == "__main__":
