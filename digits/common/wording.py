@@ -37,8 +37,12 @@ def shown(value: object) -> str:
 
 
 def cut(text: str, longest: int = LONGEST) -> str:
-    """So many characters of a text that may have any number, as one from outside."""
-    return text if len(text) <= longest else f"{text[:longest]}…"
+    """So many characters of a text from outside, which may have any number, on one line.
+
+    What is not to be seen is written as in Python, such as ends of lines, or what moves a terminal's cursor.
+    """
+    short = text if len(text) <= longest else f"{text[:longest]}…"
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in short)
 
 
 def lines(error: ValidationError, schema: type[BaseModel], section: str = "") -> Iterator[str]:
