@@ -49,7 +49,8 @@ def fuzz(name: str, runs: int, seed: int, folder: Path = HERE) -> None:
 
         limit()
         options = [f"-seed={seed % 2**31 + 1}", "-verbosity=0", f"-artifact_prefix={seeds / name}{os.sep}"]
-        options.append("-rss_limit_mb=0")  # `limit` bounds memory and time, `give` the number of inputs
+        # `limit` bounds memory and time, `give` the number of inputs.
+        options += ["-rss_limit_mb=0", f"-report_slow_units={2**31 - 1}"]
         atheris.Setup([sys.argv[0], *options, str(corpus)], give, custom_mutator=change)
         atheris.Fuzz()
 
