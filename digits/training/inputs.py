@@ -47,12 +47,12 @@ def read_teacher(
     if (teacher.mean, teacher.std) != (mean, std):
         raise DigitsError(
             f"{path} takes images normalized with mean {teacher.mean} and std {teacher.std}, but "
-            f"these are with {mean} and {std}; train the teacher with these"
+            f"these are with {mean} and {std}; train the teacher with these, or set train.teacher: none"
         )
     if teacher.about.classes != [*classes]:
         raise DigitsError(
-            f"{path} tells {len(teacher.about.classes)} classes apart ({teacher.about.title}), but there "
-            f"are {len(classes)}: {', '.join(classes)}; train the teacher on these"
+            f"{path} tells {len(teacher.about.classes)} classes apart ({teacher.about.title}), but there are "
+            f"{len(classes)}: {', '.join(classes)}; train the teacher on these, or set train.teacher: none"
         )
     return teacher.net.to(device)
 

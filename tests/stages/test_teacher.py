@@ -70,7 +70,7 @@ def test_a_teacher_of_other_images_is_one_line(folder: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == (
         "error: teachers/other.safetensors takes images normalized with mean 0.5 and std 0.3081, but "
-        "these are with 0.1307 and 0.3081; train the teacher with these\n"
+        "these are with 0.1307 and 0.3081; train the teacher with these, or set train.teacher: none\n"
     )
 
 
@@ -83,7 +83,7 @@ def test_a_teacher_of_other_classes_is_one_line(folder: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == (
         "error: teachers/letters.safetensors tells 10 classes apart (letters), but there are 10: 0, 1, 2, 3, "
-        "4, 5, 6, 7, 8, 9; train the teacher on these\n"
+        "4, 5, 6, 7, 8, 9; train the teacher on these, or set train.teacher: none\n"
     )
 
 

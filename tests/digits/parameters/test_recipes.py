@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from digits.networks import model_file
 from digits.parameters import recipes
 from digits.parameters import schema as parameters
 from digits.parameters.recipes import RecipeError
@@ -31,6 +32,21 @@ def test_each_is_valid_by_the_schema_of_params_yaml(name: str) -> None:
     chosen = parameters.read(ROOT / "params.yaml", recipes.overrides(FOLDER, name))
     assert chosen.train.seed == 42
     assert chosen.evaluate.min_accuracy < recipes.read(FOLDER, name).claim.accuracy
+
+
+def test_a_teacher_is_the_network_of_the_recipe_that_it_is_called_by() -> None:
+    """It is a file among the sources, so that a taught recipe needs no other run before it."""
+    wanted = {
+        Path(teacher).stem
+        for name in NAMES
+        if (teacher := recipes.overrides(FOLDER, name)["train.teacher"]) != "none"
+    }
+    assert wanted == {"robust-cnn"}
+    for name in wanted:
+        teacher = model_file.load(ROOT / f"teachers/{name}.safetensors")
+        made = parameters.read(ROOT / "params.yaml", recipes.overrides(FOLDER, name))
+        assert teacher.parameters == made.training.origin
+        assert teacher.about.set == "mnist"
 
 
 @pytest.mark.parametrize("name", ["fast-mlp", "accurate-mlp"])
