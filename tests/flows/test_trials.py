@@ -84,7 +84,8 @@ def test_what_is_sent_to_a_cluster_is_enough_for_a_trial_and_no_more(
         for name in ("digits", "stages", "flows")
         for p in files_below(folder / name)
     }
-    teachers = {"teachers/none", "teachers/cnn.safetensors", "teachers/.gitignore"}
+    teachers = {f"teachers/{path.name}" for path in (folder / "teachers").iterdir()}
+    assert {"teachers/none", "teachers/cnn.safetensors"} < teachers
     assert sent == code | teachers | {"prefect.toml"}
     # Without the folders of the environment, of the tests, and of the project that it was made of.
     done = subprocess.run(
