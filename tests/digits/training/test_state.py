@@ -1,6 +1,7 @@
 """A training that is stopped and started again ends as one that never was, to the bit."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 from digits.parameters.schema import SOLVERS
 from digits.training.loop import Checkpoint, Source, train
 from digits.training.sections import TrainingValues
-from digits.training.state import Interval
+from digits.training.state import Interval, TrainingState
 from tests.digits.conftest import ReadWith
 from tests.digits.training.test_loop import COUNT, SMALL, examples
 
@@ -117,3 +118,26 @@ def test_a_file_that_is_no_state_is_not_taken(read_with: ReadWith, tmp_path: Pat
         again, _, lines = run(parameters, tmp_path / "state")
         assert lines[0].startswith("epoch 1/3")
         assert_same(net, again)
+
+
+def small_state(seed: int, inputs: int = 2, draws: str = "batches", groups: int = 1) -> TrainingState:
+    torch.manual_seed(seed)
+    net = nn.Linear(inputs, 1)
+    parameters = [net.parameters()] if groups == 1 else [[weights] for weights in net.parameters()]
+    optimizer = torch.optim.SGD([{"params": group} for group in parameters], lr=0.1, momentum=0.9)
+    net(torch.ones(1, inputs)).sum().backward()
+    optimizer.step()
+    generators = {draws: torch.Generator().manual_seed(seed)}
+    return TrainingState(net, optimizer, generators, [Interval(seed, 2, 2, 0.1, 0.5, 0.9)])
+
+
+@pytest.mark.parametrize(
+    "other", [{"inputs": 3}, {"groups": 2}, {"draws": "dropout"}], ids=["network", "solver", "generator"]
+)
+def test_a_whole_state_with_a_part_that_does_not_fit_changes_nothing(other: dict[str, Any]) -> None:
+    foreign = small_state(2, **other).to_bytes({})
+    state = small_state(1)
+    before = state.to_bytes({})
+    assert not state.from_bytes(foreign, {})
+    assert state.to_bytes({}) == before
+    assert state.from_bytes(small_state(2).to_bytes({}), {}), "one that fits is taken"
