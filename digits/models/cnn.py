@@ -19,8 +19,11 @@ class ConvolutionalNet(Model):
         list[PositiveInt], Field(min_length=1, max_length=4, description="of each block's convolutions")
     ]
     dropout: Annotated[float, Field(ge=0, lt=1, description="before the linear layer")]
+    separable: Annotated[
+        bool, Field(description="a 3 x 3 filter for each channel, then a weighted sum of them")
+    ] = False
 
     def build(self, classes: int = 10) -> nn.Module:
         from digits.networks.convolutional import Convolutional
 
-        return Convolutional(self.channels, self.dropout, classes)
+        return Convolutional(self.channels, self.dropout, classes, self.separable)

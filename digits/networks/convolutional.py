@@ -13,11 +13,14 @@ class Convolutional(nn.Module):
 
     Each block: two 3 x 3 convolutions, the second with stride 2, both followed by batch normalization and
     ReLU. The mean over the last block's pixels, dropout and a linear layer give the answer.
+    Where they are separable, a convolution of several channels is a depthwise one and a pointwise one.
     """
 
-    def __init__(self, channels: list[int], dropout: float, classes: int = 10) -> None:
+    def __init__(
+        self, channels: list[int], dropout: float, classes: int = 10, separable: bool = False
+    ) -> None:
         super().__init__()
-        blocks = (_block(inputs, outputs) for inputs, outputs in pairwise([1, *channels]))
+        blocks = (_block(inputs, outputs, separable) for inputs, outputs in pairwise([1, *channels]))
         self.layers = nn.Sequential(*(layer for block in blocks for layer in block))
         self.dropout = Dropout(dropout)
         self.output = nn.Linear(channels[-1], classes)
@@ -34,12 +37,21 @@ class Convolutional(nn.Module):
         return answer.log_softmax(1)
 
 
-def _block(inputs: int, outputs: int) -> list[nn.Module]:
+def _block(inputs: int, outputs: int, separable: bool) -> list[nn.Module]:
     return [
-        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+        *_convolution(inputs, outputs, 1, separable),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
-        nn.Conv2d(outputs, outputs, 3, stride=2, padding=1, bias=False),
+        *_convolution(outputs, outputs, 2, separable),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     ]
+
+
+def _convolution(inputs: int, outputs: int, stride: int, separable: bool) -> list[nn.Module]:
+    if separable and inputs > 1:
+        return [
+            nn.Conv2d(inputs, inputs, 3, stride, padding=1, groups=inputs, bias=False),
+            nn.Conv2d(inputs, outputs, 1, bias=False),
+        ]
+    return [nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)]

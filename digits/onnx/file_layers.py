@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from digits.onnx.contract import OUTPUT
-from digits.onnx.layers import OF_A_SUM, Convolution, Dense, Layer, Mean, UnknownNetworkError
+from digits.onnx.layers import OF_A_SUM, Convolution, Dense, Layer, Mean, UnknownNetworkError, ungrouped
 from digits.onnx.proven import leading_to
 
 Numbers = NDArray[np.float64]
@@ -122,14 +122,9 @@ def _layer(
             raise UnknownNetworkError(f"no bound is known for a Gemm with {dict(attributes)}")
         return Dense(shape, weight, bias, bias.abs(), terms, terms + OF_A_SUM, largest)
     pads, strides = (set(attributes.get(name, [0])) for name in ("pads", "strides"))
-    if (
-        len(pads) > 1
-        or len(strides) > 1
-        or set(attributes.get("dilations", [1])) != {1}
-        or attributes["group"] != 1
-    ):
+    if len(pads) > 1 or len(strides) > 1 or set(attributes.get("dilations", [1])) != {1}:
         raise UnknownNetworkError(f"no bound is known for a convolution with {dict(attributes)}")
-    bias = bias[:, None, None]
+    weight, bias = ungrouped(weight, attributes.get("group", 1)), bias[:, None, None]
     common = (shape, weight, bias, bias.abs(), terms, terms + OF_A_SUM, largest)
     return Convolution(*common, stride=strides.pop(), padding=pads.pop())
 

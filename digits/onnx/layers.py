@@ -175,8 +175,10 @@ def _layer(module: nn.Module, shape: tuple[int, ...]) -> Layer:
         return Mean(shape, none, none, none, terms, terms + OF_A_SUM, 1.0)
     assert isinstance(module, nn.Linear | nn.Conv2d)
     weight = module.weight.detach().double()
-    bias = torch.zeros(len(weight)) if module.bias is None else module.bias.detach()
     terms = weight[0].numel()
+    if isinstance(module, nn.Conv2d):
+        weight = ungrouped(weight, module.groups)
+    bias = torch.zeros(len(weight)) if module.bias is None else module.bias.detach()
     bias = bias.double() if isinstance(module, nn.Linear) else bias.double()[:, None, None]
     common = (shape, weight, bias, bias.abs(), terms, terms + OF_A_SUM, _largest(weight, bias))
     if isinstance(module, nn.Linear):
@@ -184,10 +186,22 @@ def _layer(module: nn.Module, shape: tuple[int, ...]) -> Layer:
     stride, padding = module.stride[0], module.padding[0]
     assert isinstance(padding, int)
     plain = nn.Conv2d(1, 1, module.kernel_size[0], stride, padding)
-    for name in ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode"):
+    for name in ("kernel_size", "stride", "padding", "dilation", "padding_mode"):
         if getattr(module, name) != getattr(plain, name):
             raise UnknownNetworkError(f"no error bound is known for a convolution with this {name}")
     return Convolution(*common, stride=stride, padding=padding)
+
+
+def ungrouped(weight: Tensor, groups: int) -> Tensor:
+    """Weights of a convolution in groups as those of one without: zeros for the other groups' channels."""
+    if groups == 1:
+        return weight
+    inputs = weight.shape[1]
+    whole = weight.new_zeros(len(weight), inputs * groups, *weight.shape[2:])
+    for group, rows in enumerate(weight.chunk(groups)):
+        first = group * len(rows)
+        whole[first : first + len(rows), group * inputs : (group + 1) * inputs] = rows
+    return whole
 
 
 def _shape_behind(layer: Layer) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 
 from digits.common.errors import DigitsError
@@ -126,7 +127,8 @@ def check(file: onnx.ModelProto, network: Sequence[Layer], model: Model) -> None
         raise NotProvenError("the ONNX file states a smaller safe margin than is proven")
     summing = [node for node in steps if node.op_type in ("Gemm", "Conv")]
     for node, layer in zip(summing, (part for part in network if not isinstance(part, Mean)), strict=True):
-        weight = held[node.input[1]].astype(np.float64)
+        groups = next((a.i for a in node.attribute if a.name == "group"), 1)
+        weight = layers.ungrouped(torch.from_numpy(held[node.input[1]].astype(np.float64)), groups).numpy()
         bias = held[node.input[2]].astype(np.float64) if len(node.input) > 2 else np.zeros(len(weight))
         folded = gamma(layer.roundings - layer.terms - layers.OF_A_SUM)
         exact, exact_bias = layer.weight.numpy(), layer.bias.numpy().ravel()

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -48,17 +50,31 @@ def test_weights_come_from_the_seed() -> None:
     assert not torch.equal(weights[0], weights[2])
 
 
+@pytest.mark.parametrize("separable", [False, True])
 @pytest.mark.parametrize("channels", [[3], [4, 8], [2, 4, 8, 16]])
-def test_a_convolutional_network_halves_the_image_in_each_block(channels: list[int]) -> None:
-    net = ConvolutionalNet(channels=channels, dropout=0.5).build().eval()
+def test_a_convolutional_network_halves_the_image_in_each_block(channels: list[int], separable: bool) -> None:
+    net = ConvolutionalNet(channels=channels, dropout=0.5, separable=separable).build().eval()
     images = torch.randn(3, 1, 28, 28)
     output = net(images)
     assert output.shape == (3, 10)
     torch.testing.assert_close(output.exp().sum(1), torch.ones(3))
     side = net.layers(images).shape[2:]  # type: ignore[operator]
     assert side == ({1: (14, 14), 2: (7, 7), 3: (4, 4), 4: (2, 2)}[len(channels)])
-    convolutions = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)]
-    assert [layer.out_channels for layer in convolutions] == [c for c in channels for _ in range(2)]
+    mixing = [m for m in net.modules() if isinstance(m, nn.Conv2d) and (m.groups == 1 or m.in_channels == 1)]
+    assert [layer.out_channels for layer in mixing] == [c for c in channels for _ in range(2)]
+
+
+def test_a_separable_convolution_is_one_of_filters_times_sums() -> None:
+    torch.manual_seed(1)
+    model = ConvolutionalNet(channels=[3], dropout=0.0, separable=True)
+    separable, dense = (m.build().eval() for m in (model, model.model_copy(update={"separable": False})))
+    weights = separable.state_dict()
+    filters, sums = weights.pop("layers.3.weight"), weights.pop("layers.4.weight")
+    whole = {re.sub(r"layers\.([56])", lambda m: f"layers.{int(m[1]) - 1}", k): v for k, v in weights.items()}
+    dense.load_state_dict({**whole, "layers.3.weight": sums * filters.transpose(0, 1)})
+    images = torch.randn(3, 1, 28, 28)
+    torch.testing.assert_close(separable(images), dense(images))
+    assert sum(w.numel() for w in separable.parameters()) < sum(w.numel() for w in dense.parameters())
 
 
 def test_a_convolutional_network_learns_its_normalization_while_training_only() -> None:

@@ -34,9 +34,9 @@ def normalizing(net: nn.Module) -> nn.Module:
     return net
 
 
-def cnn(channels: Sequence[int] = (3, 5), seed: int = 1) -> Classifier:
+def cnn(channels: Sequence[int] = (3, 5), seed: int = 1, separable: bool = False) -> Classifier:
     torch.manual_seed(seed)
-    net = ConvolutionalNet(channels=list(channels), dropout=0.2).build()
+    net = ConvolutionalNet(channels=list(channels), dropout=0.2, separable=separable).build()
     return Classifier(normalizing(net), 0.1307, 0.3081).eval()
 
 
@@ -48,7 +48,13 @@ def steep(classifier: Classifier) -> Classifier:
     return classifier
 
 
-CLASSIFIERS = {"linear": mlp([]), "mlp": mlp([24, 16]), "deep": mlp([12, 12, 12, 12]), "cnn": cnn()}
+CLASSIFIERS = {
+    "linear": mlp([]),
+    "mlp": mlp([24, 16]),
+    "deep": mlp([12, 12, 12, 12]),
+    "cnn": cnn(),
+    "separable": cnn(separable=True),
+}
 STEEP = {
     "linear": mlp([]),
     "mlp": steep(mlp([24, 16], seed=2)),

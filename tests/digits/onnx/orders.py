@@ -1,7 +1,6 @@
 """Float32 arithmetic as runtimes might do it: sums in any order, in blocks, fused or flushed, and so on."""
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -207,10 +206,16 @@ def _folded_bias(classifier: Classifier, products: Products, paper: np.float32) 
 
 
 def _convolutional(net: Convolutional, values: Single, products: Products) -> Single:
-    modules = [*net.layers]
-    for module, norm in pairwise(modules):
-        if isinstance(module, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            values = np.maximum(_normalized(norm, _convolved(module, values, products)), 0)
+    for module in net.layers:
+        if isinstance(module, nn.Conv2d):
+            parts = zip(
+                np.split(values, module.groups, axis=1), module.weight.chunk(module.groups), strict=True
+            )
+            values = np.concatenate([_convolved(module, *part, products) for part in parts], axis=1)
+        elif isinstance(module, nn.BatchNorm2d):
+            values = _normalized(module, values)
+        else:
+            values = np.maximum(values, 0)
     none = np.zeros(1, np.float32)
     pixels = values.reshape(-1, 1, values.shape[2] * values.shape[3])
     sums = products(pixels, np.ones((1, pixels.shape[2]), np.float32), none)
@@ -218,7 +223,7 @@ def _convolutional(net: Convolutional, values: Single, products: Products) -> Si
     return products(means[:, None], _numbers(net.output.weight), _numbers(net.output.bias))
 
 
-def _convolved(module: nn.Conv2d, values: Single, products: Products) -> Single:
+def _convolved(module: nn.Conv2d, values: Single, weights: Tensor, products: Products) -> Single:
     assert isinstance(module.padding[0], int)
     patches = functional.unfold(
         torch.from_numpy(np.ascontiguousarray(values)),
@@ -226,7 +231,7 @@ def _convolved(module: nn.Conv2d, values: Single, products: Products) -> Single:
         padding=module.padding[0],
         stride=module.stride[0],
     ).numpy()  # [n, terms, places]
-    weight = _numbers(module.weight).reshape(module.out_channels, -1)
+    weight = _numbers(weights).reshape(len(weights), -1)
     rows = np.ascontiguousarray(np.moveaxis(patches, 1, 2)).reshape(-1, 1, weight.shape[1])
     found = products(rows, weight, np.zeros(len(weight), np.float32))
     side = int(patches.shape[2] ** 0.5)

@@ -26,6 +26,7 @@ METADATA = {"mean": "0.1307", "classes": json.dumps(DIGITS)}
 MODELS: dict[str, Model] = {
     "mlp": FeedForwardNet(hidden_sizes=[5], dropout=0.2),
     "cnn": ConvolutionalNet(channels=[4, 6], dropout=0.2),
+    "separable": ConvolutionalNet(channels=[4, 6], dropout=0.2, separable=True),
 }
 
 

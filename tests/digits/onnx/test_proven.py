@@ -30,6 +30,7 @@ IMAGES = np.random.default_rng(1).integers(0, 256, (40, 1, 28, 28), dtype=np.uin
 NETWORKS = {
     "mlp": FeedForwardNet(hidden_sizes=[20, 10], dropout=0.2),
     "cnn": ConvolutionalNet(channels=[3, 4], dropout=0.2),
+    "separable": ConvolutionalNet(channels=[3, 4], dropout=0.2, separable=True),
 }
 
 
@@ -147,6 +148,7 @@ def without_relu(model: onnx.ModelProto) -> None:
         ("mlp", promise, "a smaller safe margin than is proven"),
         ("mlp", without_relu, "no bound is known for the operators Cast, Div, Sub, Div, Gemm, Tanh, Gemm"),
         ("cnn", nudge("net.layers.3.weight"), "the numbers of net.layers.3.weight are not those"),
+        ("separable", nudge("net.layers.3.weight"), "the numbers of net.layers.3.weight are not those"),
         ("cnn", nudge("std"), "normalizes otherwise"),
     ],
 )

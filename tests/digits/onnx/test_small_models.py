@@ -24,6 +24,7 @@ IMAGES = np.random.default_rng(3).integers(0, 256, (300, 1, 28, 28), dtype=np.ui
 MODELS: dict[str, Model] = {
     "mlp": FeedForwardNet(hidden_sizes=[64, 32], dropout=0.2),
     "cnn": ConvolutionalNet(channels=[8, 16], dropout=0.2),
+    "separable": ConvolutionalNet(channels=[8, 16], dropout=0.2, separable=True),
 }
 VALUES = Shrink(formats=["int8"], calibration_images=10, max_accuracy_drop=0.01)
 

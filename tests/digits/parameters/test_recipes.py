@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,9 @@ def test_a_teacher_is_the_network_of_the_recipe_that_it_is_called_by() -> None:
     for name in wanted:
         teacher = model_file.load(ROOT / f"teachers/{name}.safetensors")
         made = parameters.read(ROOT / "params.yaml", recipes.overrides(FOLDER, name))
-        assert teacher.parameters == made.training.origin
+        kept = copy.deepcopy(teacher.parameters)
+        kept["models"]["cnn"].setdefault("separable", False)  # the file is from before it could be chosen
+        assert kept == made.training.origin
         assert teacher.about.set == "mnist"
 
 
