@@ -1,6 +1,7 @@
 """The model card of a release, made from its measurements alone."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,7 +87,7 @@ def _words(data: Mapping[str, Any]) -> dict[str, str]:
     """What the card says of the images: what the model was trained on, what it knows, and the files."""
     trained, tested = data["trained_on"], data["tested_on"]
     classes, noun = trained["classes"], trained["thing"].partition(" ")[2]
-    names = ", ".join(classes)
+    names = ", ".join(map(_plain, classes))
     if trained["set"] == tested["set"]:
         first = f"Trained and measured on {trained['title']}"
     else:
@@ -107,6 +108,13 @@ def _words(data: Mapping[str, Any]) -> dict[str, str]:
         "SHA-256 (`data.json` has all that is known of them):\n\n| file | SHA-256 |\n|---|---|\n"
         + _table({**tested["sha256"], **trained["sha256"], **files}),
     }
+
+
+def _plain(name: str) -> str:
+    """Of a class, as it reads in Markdown; in quotes where it could be taken for several."""
+    line = " ".join(name.split())
+    escaped = re.sub(r"[\\`*_{}\[\]<>&|#!~$]", r"\\\g<0>", line)
+    return f'"{escaped}"' if "," in line else escaped
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

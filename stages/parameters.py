@@ -10,7 +10,9 @@ from pathlib import Path
 from digits.common import versions
 from digits.common.choices import code_sha256
 from digits.common.files import replacing
+from digits.common.parameters_file import ParameterError
 from digits.common.stage import run
+from digits.common.wording import shown
 from digits.onnx.runtime import ORACLE, YARDSTICK
 from digits.parameters.schema import Parameters, read
 
@@ -23,6 +25,12 @@ def write(name: str, text: str) -> None:
 
 
 def main(parameters: Parameters) -> None:
+    images = parameters.data.images
+    if not Path(images).exists():
+        # DVC would say of a dependency that it is missing, and not whose it is.
+        raise ParameterError(
+            f"data.images is {shown(images)}, which is not there; docs/data.md says what it holds"
+        )
     train = parameters.train
     runtimes = code_sha256("digits.runtimes", [ORACLE, YARDSTICK, *parameters.verify.runtimes])
     # With their values, for dvc.yaml cannot name those of a list.

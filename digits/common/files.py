@@ -105,7 +105,7 @@ def _remove_unless_locked(folder: Path) -> None:
 
 DROPPINGS = (
     *(".DS_Store", "._*", ".AppleDouble", ".Spotlight-V100", ".Trash*", ".directory"),
-    *("Thumbs.db", "desktop.ini", ".nfs*", ".fuse_hidden*"),
+    *("Thumbs.db", "desktop.ini", "Icon[!!-~]", ".nfs*", ".fuse_hidden*"),
     *("*~", ".#*", "[#]*[#]", ".*.sw?", "*.bak", "*.orig", "*.rej", "*.tmp"),
     *(".idea", ".vscode", ".ipynb_checkpoints", "__pycache__", "*.py[co]", ".*_cache", "node_modules"),
 )

@@ -1,5 +1,6 @@
 """Images in files of PNG and JPEG, a folder for each class."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,7 +69,11 @@ def grey_values(path: Path) -> NDArray[np.uint8]:
     if path.suffix.lower() not in SUFFIXES:
         raise FolderError(f"is no PNG or JPEG file; {HOW}")
     try:
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
+        with warnings.catch_warnings():
+            # Whatever is too large is refused below, in our words.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(path, formats=("PNG", "JPEG"))
+        with image:
             if max(image.size) > LARGEST:
                 raise FolderError(f"is {image.width} by {image.height} pixels; {LARGEST} is the most")
             upright = ImageOps.exif_transpose(image)

@@ -1,6 +1,7 @@
 """Pictures of results, as PNG files whose bytes depend on the results alone."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, SymmetricalLogLocator
 from numpy.typing import NDArray
 
@@ -56,8 +59,18 @@ def mistakes(
 
 
 def shortened(name: str) -> str:
-    """The name of a class as pictures have room for it."""
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    """The name of a class as pictures have room and letters for it; what the font lacks is its code."""
+    known = _font().get_charmap()
+    spelt = "".join(
+        letter if ord(letter) in known else letter.encode("unicode_escape").decode() for letter in name
+    )
+    cut = spelt if len(spelt) <= LONGEST else f"{spelt[: LONGEST - 1]}…"
+    return cut.replace("$", r"\$")  # two of them would be the ends of a formula
+
+
+@cache
+def _font() -> FT2Font:
+    return get_font(findfont(FontProperties()))
 
 
 def confusion(matrix: NDArray[np.int64], classes: Sequence[str], title: str, path: Path) -> None:

@@ -66,6 +66,17 @@ def test_the_card_does_not_name_a_set_of_images_that_name_none(releasable: Works
     assert f"| `train.safetensors` | `{'cd' * 32}` |" in card
 
 
+def test_the_names_of_classes_are_words_whatever_is_in_them(releasable: Workspace) -> None:
+    names = ["<img src=x onerror=alert(1)>|d", "a, b\nc", "*two*"]
+    about = About.unnamed().model_dump() | {"classes": names}
+    Path("data").write_text(json.dumps({"trained_on": about, "tested_on": about}))
+    Path("accuracy").write_text("0.96")
+    run_stages(releasable)
+    publish(releasable)
+    card = Path("models/release/README.md").read_text()
+    assert r'3 classes: \<img src=x onerror=alert(1)\>\|d, "a, b c", \*two\*.' in card
+
+
 def test_the_card_and_the_parameters_are_of_the_stages_that_made_something(releasable: Workspace) -> None:
     """The first stage depends on every value, used or not."""
     checked = {"params.yaml": {"web_runtime": 1}, "versions.yaml": {"openvino": "1"}}

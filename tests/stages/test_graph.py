@@ -218,16 +218,27 @@ def test_git_dvc_and_our_own_walk_leave_out_the_same() -> None:
         assert set(DROPPINGS) <= set((ROOT / name).read_text().splitlines())
 
 
+MISTAKES = {
+    "of a late stage": (
+        value("  min_accuracy: 0.93", "  min_accuracy: 93"),
+        "params.yaml: evaluate.min_accuracy is 93; allowed: less than or equal to 1",
+    ),
+    "a folder that is not there": (
+        value("images: images/none", "images: images/gone"),
+        "data.images is 'images/gone', which is not there; docs/data.md says what it holds",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_in_params_yaml_is_refused_before_any_output_is_touched(
-    project: Project, folder: Path
+    project: Project, folder: Path, change: Edit, message: str
 ) -> None:
     made = [path for path in files_below(folder) if not_of(folder, path, CHOICES)]
-    value("  min_accuracy: 0.93", "  min_accuracy: 93")(folder)  # of a late stage
+    change(folder)
     done = project.dvc("repro", "--force", check=False)
     assert done.returncode != 0
-    assert (
-        "error: params.yaml: evaluate.min_accuracy is 93; allowed: less than or equal to 1\n" in done.stdout
-    )
+    assert f"error: {message}\n" in done.stdout
     assert done.stdout.count("Running stage") == 1
     assert [path for path in files_below(folder) if not_of(folder, path, CHOICES)] == made
 

@@ -76,7 +76,7 @@ def spoil(images: Path, fault: str) -> None:
     elif fault == "blank":
         Image.new("L", (50, 50), 255).save(path)
     elif fault == "bomb":
-        Image.new("1", (20_000, 10)).save(path)
+        Image.new("1", (12_000, 9_000)).save(path)
     elif fault == "other":
         path.rename(path.with_suffix(".gif"))
     elif fault == "stray":
@@ -89,7 +89,7 @@ FAULTS = {
     "text": "circle/3.png is no PNG or JPEG file, whatever its name says",
     "cut": "circle/3.png is not whole: ",
     "blank": "circle/3.png is blank; with sets.folder.prepare, there must be ink to centre",
-    "bomb": "circle/3.png is 20000 by 10 pixels; 10000 is the most",
+    "bomb": "circle/3.png is 12000 by 9000 pixels; 10000 is the most",
     "other": "circle/3.gif is no PNG or JPEG file; data.images must be a folder with",
     "stray": "alone.png belongs to no class; data.images must be a folder with",
     "empty": "triangle has 0 images; one to learn from and one to test is the least",

@@ -45,6 +45,15 @@ def test_names_without_room_are_cut() -> None:
     assert pictures.shortened("a class of a long name") == "a class of …"
 
 
+def test_any_name_can_be_drawn(tmp_path: Path) -> None:
+    """Without a warning of matplotlib, which is an error here."""
+    names = ["日本", "$x^$", "a\nb", "\\frac", "Ω é ¼"]
+    pictures.confusion(np.eye(len(names), dtype=np.int64), names, "", tmp_path / "confusion.png")
+    pictures.mistakes(np.zeros((5, 28, 28)), names, names[::-1], [0.9] * 5, 5, tmp_path / "mistakes.png")
+    assert pictures.shortened("日") == r"\u65e5"
+    assert pictures.shortened("Ω é ¼") == "Ω é ¼"
+
+
 def test_an_empty_row_is_no_error(tmp_path: Path) -> None:
     pictures.confusion(np.zeros((10, 10), np.int64), DIGITS, "nothing", tmp_path / "empty.png")
     assert (tmp_path / "empty.png").stat().st_size > 1000
