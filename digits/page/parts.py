@@ -4,11 +4,10 @@ What is connected is one piece of ink. Pieces above one another, such as the bar
 its body, and pieces too small to be a digit belong to a neighbour. Digits that touch stay one part.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+
+from digits.page.preparation import Box, pieces
 
 SMALL = 0.35
 """A piece whose height is below this share of the tallest piece's is no digit by itself."""
@@ -16,30 +15,6 @@ OVERLAP = 0.5
 """Pieces belong together where they share this part of the narrower one's width, and are near each other: """
 GAP = 0.2
 """the paper between them is below this share of the higher one's height."""
-
-
-@dataclass
-class Box:
-    """Pieces of ink, by their labels, within these rows and columns, the last ones not included."""
-
-    pieces: list[int]
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @property
-    def height(self) -> int:
-        return self.bottom - self.top
-
-    @property
-    def width(self) -> int:
-        return self.right - self.left
-
-    def join(self, other: "Box") -> None:
-        self.pieces += other.pieces
-        self.top, self.bottom = min(self.top, other.top), max(self.bottom, other.bottom)
-        self.left, self.right = min(self.left, other.left), max(self.right, other.right)
 
 
 def parts(drawing: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
@@ -50,15 +25,6 @@ def parts(drawing: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     labels, boxes = pieces(drawing)
     found = _reading_order(_joined(boxes))
     return [np.where(np.isin(labels, box.pieces), drawing, np.uint8(0)) for box in found]
-
-
-def pieces(drawing: NDArray[np.uint8]) -> tuple[NDArray[np.integer], list[Box]]:
-    """The number of the piece of each pixel, 0 for paper, and each piece; pixels touch at corners, too."""
-    labels, _ = ndimage.label(drawing, structure=np.ones((3, 3)))
-    return labels, [
-        Box([number], rows.start, rows.stop, columns.start, columns.stop)
-        for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1)
-    ]
 
 
 def _joined(boxes: list[Box]) -> list[Box]:

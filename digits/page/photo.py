@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from digits.page.parts import Box, pieces
-from digits.page.preparation import TIE, fitted, ink_box, resized
+from digits.page.preparation import TIE, Box, fitted, ink_box, pieces, resized
 
 LARGEST = 640
 """Pixels on the longer side with which the ink is looked for."""

@@ -6,6 +6,7 @@ They are those of the data set (http://yann.lecun.com/exdb/mnist/): the bounding
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,30 @@ TIE = 0.5 + 1e-6
 
 Stroke = Sequence[float]
 """The corners of a line, x and y in turn."""
+
+
+@dataclass
+class Box:
+    """Pieces of ink, by their labels, within these rows and columns, the last ones not included."""
+
+    pieces: list[int]
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    def join(self, other: "Box") -> None:
+        self.pieces += other.pieces
+        self.top, self.bottom = min(self.top, other.top), max(self.bottom, other.bottom)
+        self.left, self.right = min(self.left, other.left), max(self.right, other.right)
 
 
 def rasterize(strokes: Sequence[Stroke], size: int, width: float) -> NDArray[np.uint8]:
@@ -81,6 +106,17 @@ def ink_box(drawing: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if not len(rows):
         return drawing[:0]
     return drawing[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def pieces(drawing: NDArray[np.uint8]) -> tuple[NDArray[np.integer], list[Box]]:
+    """The number of the piece of each pixel, 0 for paper, and each piece; pixels touch at corners, too."""
+    from scipy import ndimage  # takes long to load, and most have no use for it
+
+    labels, _ = ndimage.label(drawing, structure=np.ones((3, 3)))
+    return labels, [
+        Box([number], rows.start, rows.stop, columns.start, columns.stop)
+        for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1)
+    ]
 
 
 def _pixels(a: float, b: float, reach: float, size: int) -> tuple[int, int]:

@@ -15,11 +15,17 @@ from digits.data.datasets import Dataset, file_names, split
 from digits.data.raw import TEST, TRAIN
 from digits.page import preparation
 
+FAINT = 25
+"""Of 255 steps from paper to ink: what compression leaves on white."""
+
 
 class Folder(DataSet):
     """Images below `data.images`, split with a seed; the folders' names are those of the classes."""
 
-    prepare: Annotated[bool, Field(description="scale and centre the ink as the page does with drawings")]
+    prepare: Annotated[
+        Literal["photo", "drawing", "none"],
+        Field(description="find the ink as the page does in pictures, take all of it, or the whole image"),
+    ]
     ink: Annotated[Literal["dark", "light"], Field(description="on paper that is light, or dark")]
     test_share: Annotated[float, Field(gt=0, lt=1)]
     seed: NonNegativeInt
@@ -43,13 +49,20 @@ class Folder(DataSet):
                 write(folder / name, idx.write(array))
         counts = np.bincount(found.labels, minlength=len(classes)).tolist()
         log(f"{source}: " + ", ".join(f"{n} of {name}" for name, n in zip(classes, counts, strict=True)))
-        return self.about(wanted.data.set, folder, classes=classes, prepared=self.prepare)
+        return self.about(wanted.data.set, folder, classes=classes, prepared=self.prepare != "none")
 
     def _image(self, grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """An image [28, 28], ink high, of grey values [height, width]."""
         drawing = 255 - grey if self.ink == "dark" else grey
-        if not self.prepare:
+        if self.prepare == "none":
             return preparation.shrink(drawing)
+        if self.prepare == "photo":
+            drawing = _found(drawing)
+        edge = np.concatenate([drawing[0], drawing[-1], drawing[:, 0], drawing[:, -1]])
+        if np.median(edge) > FAINT:
+            raise folders.FolderError(
+                "lies on no clean paper, all of it would be ink; sets.folder.prepare: photo finds what is"
+            )
         prepared = preparation.prepare(drawing)
         if prepared is None:
             raise folders.FolderError("is blank; with sets.folder.prepare, there must be ink to centre")
@@ -65,3 +78,15 @@ class Folder(DataSet):
                 part.append(chosen)
         training, test = (Dataset(*map(np.concatenate, zip(*part, strict=True))) for part in parts)
         return training, test
+
+
+def _found(drawing: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    from digits.page import photo  # loads SciPy, which other sets have no use for
+
+    found = photo.sheet(255 - drawing)
+    if found is None:
+        raise folders.FolderError(
+            "has no lines that stand out from its paper; sets.folder.prepare: drawing takes all that is not "
+            "white, none the whole image"
+        )
+    return found

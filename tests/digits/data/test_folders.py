@@ -57,14 +57,27 @@ def test_folders_become_files_as_mnist_has_them(images: Path) -> None:
     assert training.images[0, :4].max() == 0
     assert training.images.max() > 200, "ink is high"
     assert fetch(images) == about, "the same seed gives the same files"
-    assert fetch(images, seed=1).sha256 != about.sha256
+    assert fetch(images, prepare="none", seed=1).sha256 != fetch(images, prepare="none").sha256
 
 
 def test_images_may_be_taken_as_they_are(images: Path) -> None:
-    about = fetch(images, prepare=False, ink="light")
+    about = fetch(images, prepare="none", ink="light")
     assert not about.prepared
     image = raw.read(images.parent / "raw", raw.TRAIN, about).images[0]
     assert image[-1, -1] == 255, "light, as in the file"
+
+
+@pytest.mark.parametrize("ink", ["dark", "light"])
+def test_photos_are_prepared_as_the_page_prepares_them(images: Path, ink: str) -> None:
+    """On paper that is nowhere white and lit from one side, the same shapes make almost the same images."""
+    clean = raw.read(images.parent / "raw", raw.TRAIN, fetch(images)).images
+    for path in images.rglob("*.*g"):
+        light = np.linspace(110, 220, 90)
+        photo = np.asarray(Image.open(path)) / 255 * light
+        Image.fromarray((photo if ink == "dark" else 255 - photo).astype(np.uint8)).save(path)
+    about = fetch(images, ink=ink)
+    found = raw.read(images.parent / "raw", raw.TRAIN, about).images
+    assert np.abs(found.astype(int) - clean).mean() < 5
 
 
 def spoil(images: Path, fault: str) -> None:
@@ -75,6 +88,9 @@ def spoil(images: Path, fault: str) -> None:
         path.write_bytes(path.read_bytes()[:150])
     elif fault == "blank":
         Image.new("L", (50, 50), 255).save(path)
+    elif fault == "solid":
+        ImageDraw.Draw(image := Image.new("L", (50, 50), 255)).ellipse((5, 5, 45, 45), fill=0)
+        image.save(path)
     elif fault == "bomb":
         Image.new("1", (12_000, 9_000)).save(path)
     elif fault == "other":
@@ -88,7 +104,8 @@ def spoil(images: Path, fault: str) -> None:
 FAULTS = {
     "text": "circle/3.png is no PNG or JPEG file, whatever its name says",
     "cut": "circle/3.png is not whole: ",
-    "blank": "circle/3.png is blank; with sets.folder.prepare, there must be ink to centre",
+    "blank": "circle/3.png has no lines that stand out from its paper; ",
+    "solid": "circle/3.png has no lines that stand out from its paper; sets.folder.prepare: drawing takes",
     "bomb": "circle/3.png is 12000 by 9000 pixels; 10000 is the most",
     "other": "circle/3.gif is no PNG or JPEG file; data.images must be a folder with",
     "stray": "alone.png belongs to no class; data.images must be a folder with",
@@ -103,6 +120,20 @@ def test_what_is_no_image_is_one_line(images: Path, fault: str) -> None:
         fetch(images)
     assert str(error.value).startswith(f"{images}/{FAULTS[fault]}")
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_drawing_lies_on_clean_paper(images: Path) -> None:
+    Image.new("L", (50, 50), 255).save(images / "circle/3.png")
+    with pytest.raises(
+        FolderError, match=r"circle/3\.png is blank; with sets\.folder\.prepare, there must be"
+    ):
+        fetch(images, prepare="drawing")
+    Image.new("L", (50, 50), 200).save(images / "circle/3.png")
+    with pytest.raises(FolderError, match=r"circle/3\.png lies on no clean paper, all of it would be ink; "):
+        fetch(images, prepare="drawing")
+    ImageDraw.Draw(image := Image.new("L", (50, 50), 255)).ellipse((5, 5, 45, 45), fill=0)
+    image.save(images / "circle/3.png")
+    assert fetch(images, prepare="drawing").prepared
 
 
 def test_a_folder_that_is_none_is_one_line(tmp_path: Path) -> None:
