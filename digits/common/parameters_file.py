@@ -10,7 +10,10 @@ from ruamel.yaml.comments import CommentedSeq
 from digits.common.errors import DigitsError
 from digits.common.files import replacing
 from digits.common.wording import cut, shown
-from digits.common.yaml_text import YamlError, parse, yaml
+from digits.common.yaml_text import YamlError, read, yaml
+
+MOST = 1000
+"""Values of one key: what is written must not be too much to be read again."""
 
 Path_ = str | os.PathLike[str]
 
@@ -28,12 +31,12 @@ def load(path: Path_, overrides: Mapping[str, object], to_save: bool = False) ->
     Raises:
         ParameterError: the file is missing or broken, or a key leads through a value.
     """
+    if not Path(path).exists():
+        raise ParameterError(f"{path}: there is no such file; run from the project's folder")
     try:
-        tree = parse(Path(path).read_text(encoding="utf-8"), "rt" if to_save else "safe")
-    except FileNotFoundError:
-        raise ParameterError(f"{path}: there is no such file; run from the project's folder") from None
-    except (YamlError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        tree = read(Path(path), "rt" if to_save else "safe")
+    except YamlError as error:
+        raise ParameterError(str(error)) from None
     if not isinstance(tree, MutableMapping):
         raise ParameterError(f"{path}: must hold sections (key: value), not {shown(tree)}")
     change(tree, overrides, path)
@@ -44,9 +47,11 @@ def change(tree: MutableMapping[str, Any], overrides: Mapping[str, object], path
     """Put other values at the dotted keys of `overrides` into the tree of the file `path`.
 
     Raises:
-        ParameterError: a key leads through a value.
+        ParameterError: a key leads through a value, or a list is longer than any that is of use.
     """
     for key, value in overrides.items():
+        if _size(value) > MOST:
+            raise ParameterError(f"{path}: {cut(key)} has more than {MOST:,} values")
         *parents, last = key.split(".")
         node = tree
         for parent in parents:
@@ -68,6 +73,16 @@ def save(path: Path_, tree: Mapping[str, Any]) -> None:
     mode = Path(path).stat().st_mode & 0o777
     with replacing(Path(path), mode) as temporary, temporary.open("w", encoding="utf-8") as file:
         yaml("rt").dump(tree, file)
+
+
+def _size(value: object) -> int:
+    """Values within a value, itself among them; of one that is too large, no more than that."""
+    size, waiting = 0, [value]
+    while waiting and size <= MOST:
+        value = waiting.pop()
+        size += 1
+        waiting += value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return size
 
 
 def _styled(values: list[Any], before: object) -> CommentedSeq:

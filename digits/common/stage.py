@@ -40,7 +40,9 @@ def run(main: Callable[[T], None], read: Callable[[], T], *packages: str, torchr
     except DigitsError as error:
         _fail(str(error))
     except FileNotFoundError as error:
-        _fail(f"{error.filename} is missing; `dvc repro` runs the stages that make it")
+        # safetensors names the file in its words alone.
+        name = error.filename or str(error).rpartition(": ")[2]
+        _fail(f"{name} is missing; `dvc repro` runs the stages that make it")
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (MemoryError, RuntimeError) as error:  # the latter is PyTorch's

@@ -1,5 +1,6 @@
 """YAML from outside: whatever is wrong with it is one error, and its aliases make no bomb."""
 
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -42,6 +43,22 @@ def parse(text: str, typ: str = "safe") -> Any:
         raise YamlError(cut(" ".join(str(error).split()) or type(error).__name__, LONGEST_MESSAGE)) from None
 
 
+def read(path: Path, typ: str = "safe") -> Any:
+    """Likewise, of a file.
+
+    Raises:
+        YamlError: naming the file: it is not there, cannot be read, or its text is not valid.
+    """
+    if path.exists() and not path.is_file():
+        raise YamlError(f"{path} is no file")  # to open a pipe would wait for whoever writes to it
+    try:
+        return parse(path.read_text(encoding="utf-8"), typ)
+    except OSError as error:
+        raise YamlError(f"{path}: {error.strerror}") from None
+    except (YamlError, UnicodeDecodeError) as error:
+        raise YamlError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
 def _check(text: str) -> None:
     """Refuse what is too deep or stands for too much, as told by events.
 
@@ -50,7 +67,7 @@ def _check(text: str) -> None:
     """
     sizes: dict[str | None, int] = {}  # by anchor: of what its aliases stand for
     opened: list[tuple[str | None, int]] = []  # anchors of collections, and how many values came before
-    size = 0
+    size, repeats = 0, False
     for event in yaml("safe").parse(text):
         if isinstance(event, CollectionStartEvent):
             opened.append((event.anchor, size))
@@ -64,6 +81,8 @@ def _check(text: str) -> None:
         elif isinstance(event, ScalarEvent):
             size += 1
         elif isinstance(event, AliasEvent):
+            repeats = True
             size += sizes.get(event.anchor, 1)
         if size > MOST:
-            raise YamlError(f"it stands for more than {MOST:,} values, as its aliases repeat each other")
+            why = ", as its aliases repeat each other" if repeats else ""
+            raise YamlError(f"it stands for more than {MOST:,} values{why}")

@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from pydantic import (
     AfterValidator,
     Field,
-    NonNegativeInt,
     PlainValidator,
     PositiveFloat,
-    PositiveInt,
 )
 
 from digits.common.about import About
+from digits.common.numbers import NonNegativeInt, PositiveInt
 from digits.common.section import TopSection
 from digits.data.datasets import checked_statistics
 

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from digits.common.about import read_for_set
+from digits.common.numbers import PositiveInt
 from digits.common.parameters_file import Path_
 from digits.common.section import TopSection
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
+from digits.common.numbers import PositiveInt
 from digits.networks.model import Model
 
 if TYPE_CHECKING:

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, field_validator
 
 from digits.common.choices import names, one_of
+from digits.common.numbers import NonNegativeInt, PositiveInt
 from digits.common.section import TopSection
 
 RUNTIMES = names("digits.runtimes")

@@ -1,7 +1,6 @@
 """The section of params.yaml that belongs to the page."""
 
-from pydantic import PositiveInt
-
+from digits.common.numbers import PositiveInt
 from digits.common.section import TopSection
 
 

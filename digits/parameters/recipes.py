@@ -4,13 +4,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, PositiveFloat, ValidationError
 
 from digits.common import wording as mistakes
+from digits.common import yaml_text
 from digits.common.errors import DigitsError
 from digits.common.files import is_dropping
+from digits.common.numbers import PositiveInt
 from digits.common.section import Section
-from digits.common.yaml_text import YamlError, parse
+from digits.common.yaml_text import YamlError
 
 BASE = "tutorial"
 
@@ -53,9 +55,9 @@ def read(folder: Path, name: str) -> Recipe:
         known = ", ".join(names(folder)) or f"none in {folder}"
         raise RecipeError(f"there is no recipe {mistakes.shown(name)}; there are {known}")
     try:
-        return Recipe.model_validate(parse(path.read_text(encoding="utf-8")))
-    except (YamlError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        return Recipe.model_validate(yaml_text.read(path))
+    except YamlError as error:
+        raise RecipeError(str(error)) from None
     except ValidationError as error:
         raise RecipeError(f"{path}: {next(mistakes.lines(error, Recipe))}") from None
 

@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
+from digits.common.numbers import PositiveInt
 from digits.training.schedule import Schedule
 
 

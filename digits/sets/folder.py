@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt
+from pydantic import Field
 
 from digits.common.about import About
+from digits.common.numbers import NonNegativeInt
 from digits.data import folders, idx
 from digits.data.data_set import DataSet, MinAccuracy, Wanted, write
 from digits.data.datasets import Dataset, file_names, split

@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field
 
 from digits.common.choices import one_of
+from digits.common.numbers import NonNegativeInt, PositiveInt
 from digits.common.section import TopSection
 from digits.shift.changes import CHANGES
 from digits.shift.strokes import FORMS

@@ -9,14 +9,16 @@ from math import exp, log, prod
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from digits.common import wording as mistakes
+from digits.common import yaml_text
 from digits.common.errors import DigitsError
 from digits.common.files import is_dropping
+from digits.common.numbers import NonNegativeInt, PositiveInt
 from digits.common.parameters_file import ParameterError
 from digits.common.section import Section
-from digits.common.yaml_text import YamlError, parse
+from digits.common.yaml_text import YamlError
 from digits.parameters import schema as parameters
 from digits.parameters.schema import Parameters
 
@@ -148,13 +150,13 @@ def find(folder: Path, name: str) -> Path:
 
 def read(path: Path) -> Plan:
     """Raises PlanError where the file is missing, or not valid."""
-    try:
-        return Plan.model_validate(parse(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    if not path.exists():
         known = ", ".join(sorted(str(p) for p in path.parent.glob("*.yaml"))) or f"none in {path.parent}"
-        raise PlanError(f"{path}: there is no such file; sweeps: {known}") from None
-    except (YamlError, UnicodeDecodeError) as error:
-        raise PlanError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise PlanError(f"{path}: there is no such file; sweeps: {known}")
+    try:
+        return Plan.model_validate(yaml_text.read(path))
+    except YamlError as error:
+        raise PlanError(str(error)) from None
     except ValidationError as error:
         raise PlanError("\n".join(f"{path}: {line}" for line in mistakes.lines(error, Plan))) from None
 

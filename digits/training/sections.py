@@ -9,11 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
+from pydantic import AfterValidator, Field
 
 from digits.common import choices, parameters_file
 from digits.common.choices import choice, one_of
 from digits.common.files import code_files
+from digits.common.numbers import NonNegativeInt, PositiveInt
 from digits.common.parameters_file import ParameterError, Path_
 from digits.common.section import Section, TopSection, check
 from digits.networks.model import Model

@@ -53,6 +53,17 @@ run(main, lambda: None)
     assert failed(code, tmp_path).splitlines() == ["error: models/model.onnx: File too large"]
 
 
+@pytest.mark.parametrize("read", ["open({!r})", "safetensors.safe_open({!r}, 'numpy')"])
+def test_a_missing_file_has_its_name_and_what_makes_it(tmp_path: Path, read: str) -> None:
+    code = f"""
+import safetensors
+from digits.common.stage import run
+run(lambda values: {read.format("data/test.safetensors")}, lambda: None)
+"""
+    (line,) = failed(code, tmp_path).splitlines()
+    assert line == "error: data/test.safetensors is missing; `dvc repro` runs the stages that make it"
+
+
 def test_another_trouble_of_a_library_keeps_its_traceback(tmp_path: Path) -> None:
     code = """
 from digits.common.stage import run

@@ -1,9 +1,12 @@
 """YAML from outside: one error for everything, and no bombs."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from digits.common import wording
-from digits.common.yaml_text import YamlError, parse
+from digits.common.yaml_text import YamlError, parse, read
 
 
 def test_numbers_and_words_are_those_of_dvc() -> None:
@@ -59,3 +62,25 @@ def test_aliases_stand_for_a_few_values_only(text: str, typ: str) -> None:
 def test_long_values_are_cut_in_messages() -> None:
     assert wording.shown([1, "a", {"b": 2.5}]) == "[1, 'a', {'b': 2.5}]"
     assert len(wording.shown(["x" * 1000] * 1000)) < 310
+
+
+def test_of_many_values_without_aliases_it_does_not_blame_them() -> None:
+    with pytest.raises(YamlError, match=r"^it stands for more than 100,000 values$"):
+        parse("- 1\n" * 100_001)
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link in a circle", "not utf-8", "broken", "nothing"])
+def test_a_file_that_cannot_be_read_is_one_line_with_its_name(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "params.yaml"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link in a circle":
+        path.symlink_to(path)
+    elif kind in ("not utf-8", "broken"):
+        path.write_bytes(b"a: \xff" if kind == "not utf-8" else b"a: [")
+    with pytest.raises(YamlError) as error:
+        read(path)
+    assert str(error.value).startswith(str(path))
+    assert len(str(error.value).splitlines()) == 1

@@ -64,6 +64,13 @@ def test_a_choice_takes_its_own_values() -> None:
         ("train.epochs", True, "train.epochs is True; allowed: integer"),
         ("train.epochs", None, "train.epochs is None; allowed: integer"),
         ("train.batch_size", 0, "train.batch_size is 0; allowed: greater than 0"),
+        (
+            "train.batch_size",
+            10**30,
+            "train.batch_size is 1000000000000000000000000000000; allowed: less than",
+        ),
+        ("models.mlp.hidden_sizes", [1] * 100_000, "models.mlp.hidden_sizes has more than 1,000 values"),
+        ("train", {"loss": [[1] * 600, [2] * 600]}, "train has more than 1,000 values"),
         ("train.seed", -1, "train.seed is -1; allowed: greater than or equal to 0"),
         ("train.device", "gpu", "train.device is 'gpu'; allowed: 'auto', 'cpu' or 'cuda'"),
         ("train.precision", "float16", "train.precision is 'float16'; allowed: 'float32' or 'bfloat16'"),
