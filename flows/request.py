@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from digits.common.wording import shown
+from digits.common.wording import cut, shown
 from digits.parameters import recipes
 from digits.parameters import schema as parameters
 from flows.environment import ADDED, visible
@@ -53,7 +53,7 @@ def check(
     names = [stage.name for stage in workspace.project.own]
     unknown = [stage for stage in stages or [] if stage not in names]
     if unknown:
-        raise RequestError(f"unknown stage {', '.join(unknown)}; there are {', '.join(names)}")
+        raise RequestError(f"unknown stage {', '.join(map(cut, unknown))}; there are {', '.join(names)}")
     if stages is None:
         return workspace.project.own
     return workspace.project.stages(stages, single_item=True)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 
 from prefect_dvc.server import EmbeddedServer
 from prefect_dvc.settings import server_is_configured
@@ -93,6 +94,12 @@ def prepare(name: str, resources: Resources) -> tuple[Plan, list[Point]]:
         resources.placed(point.parameters)
     if not RAW.is_dir():
         raise PlanError(f'{RAW} is missing; run: make pipeline ARGS="--stages download"')
+    folder = RESULTS / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise PlanError(f"{folder}, where results go: {error.strerror}") from None
     return plan, points
 
 

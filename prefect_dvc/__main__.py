@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,10 +79,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _limit(text: str) -> tuple[str, float]:
     name, _, amount = text.partition("=")
-    try:
-        return name, float(amount)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=AMOUNT") from None
+    with suppress(ValueError):
+        if name and 0 <= float(amount) < inf:
+            return name, float(amount)
+    raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=AMOUNT")
 
 
 def _run(limits: list[tuple[str, float]], pools: list[tuple[str, str]], **options: Any) -> int:

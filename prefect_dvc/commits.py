@@ -39,8 +39,11 @@ def origin(project: Project, stages: Sequence[Stage], to: Destination) -> Origin
     """The commit that is checked out, before a run of these stages whose result goes there.
 
     Raises:
-        ProjectError: there is none, or other files differ from it, so that what is made belongs to no commit.
+        ProjectError: there is none, or other files differ from it, so that what is made belongs to no commit;
+            a name will not do.
     """
+    _check(project, "a branch", to.branch)
+    _check(project, "an experiment", to.experiment)
     base = commit(project.root)
     if base is None:
         raise ProjectError(f"{project.root} has no commit to start from; make one: git commit")
@@ -53,6 +56,22 @@ def origin(project: Project, stages: Sequence[Stage], to: Destination) -> Origin
             " no commit, so commit it first"
         )
     return Origin(base, paths, to)
+
+
+def _check(project: Project, what: str, name: str | None) -> None:
+    """Find out before the run whether Git will take a name after it."""
+    if name is None:
+        return
+    filled = name.replace("{run}", "run")
+    refused = not filled.isprintable() or any(sign in filled for sign in "{}")
+    # DVC puts an experiment's name at the end of a reference, where it must be one part.
+    refused |= what == "an experiment" and "/" in filled
+    try:
+        git(project.root, "check-ref-format", "--branch", "run" if refused else filled)
+    except GitError:
+        refused = True
+    if refused:
+        raise ProjectError(f"{name!r} is no name for {what}; of what is in braces, {{run}} alone is known")
 
 
 def publish(project: Project, start: Origin) -> str:

@@ -71,6 +71,16 @@ def repro(
         return Failed(message=f"error: {error}")
 
 
+def _check_pools(workspace: Workspace, stages: list[Stage], how: tasks.How) -> None:
+    names = {stage.name for stage in [*stages, *workspace.project.own]}
+    names |= {name.partition("@")[0] for name in names}
+    for stage, pool in how.pools.items():
+        if stage not in names:
+            raise ProjectError(f"pool {pool!r} is for {stage!r}, and there is no such stage")
+        if not pool:
+            raise ProjectError(f"the pool of stage {stage} has no name")
+
+
 def nothing_new() -> State[Any]:
     """How a run ends that had no reason to run anything."""
     return Completed(name="Nothing new", message="nothing new: nothing was run", data=[])
@@ -107,6 +117,7 @@ def work(
     Raises:
         ProjectError: something of that is not possible.
     """
+    _check_pools(workspace, stages, how)
     workspace.pull = remote and not how.force and _fetched(workspace, [stage.name for stage in stages])
     results, messages = run_stages(workspace, stages, how)
     if messages:

@@ -26,7 +26,7 @@ def nothing_follows(project: Project, options: Mapping[str, Any]) -> bool:
     Raises:
         ProjectError: DVC cannot tell.
     """
-    if any(options[name] for name in ("commit_to", "experiment", "when_changed")):
+    if any(options[name] for name in ("commit_to", "experiment", "when_changed", "pools")):
         return False
     return not (options["remote"] and project.remote())
 

@@ -52,6 +52,17 @@ def test_what_changed_is_committed_and_pushed_and_nothing_else(cloned: Any, tmp_
     assert run(commit_to="main").message.endswith(f"from commit {made[:12]}: nothing to commit")
 
 
+@pytest.mark.parametrize("name", ["", "a..b", "a b", "-f", "--force", "a\0b", "{nope}", "a\x1b[31m", "@{-1}"])
+def test_a_name_that_git_would_not_take_is_told_before_the_run(cloned: Any, name: str) -> None:
+    edit(cloned, "sgd", "adam")
+    for option, what in (("commit_to", "a branch"), ("experiment", "an experiment")):
+        state = run(**{option: name})
+        assert state.message == (
+            f"error: {name!r} is no name for {what}; of what is in braces, {{run}} alone is known"
+        )
+    assert not run(targets=["prepare"], commit_to="of/{run}").is_failed()
+
+
 def test_what_dvc_has_git_ignore_is_committed_and_stops_no_later_run(cloned: Any) -> None:
     more = "  more:\n    cmd: echo 1 > more.txt\n    deps: [params.yaml]\n    outs: [more.txt]\n"
     cloned.write("dvc.yaml", cloned.read("dvc.yaml").replace("stages:\n", f"stages:\n{more}"))

@@ -165,6 +165,10 @@ def test_an_unknown_stage_and_options_that_cannot_be_are_one_line(make: Any) -> 
     project = make("linear")
     assert run("trian").message.startswith("error: ")
     assert "trian" in run("trian").message
+    assert run(pools={"trian": "gpu"}).message == (
+        "error: pool 'gpu' is for 'trian', and there is no such stage"
+    )
+    assert run(pools={"train": ""}).message == "error: the pool of stage train has no name"
     text = project.read("dvc.yaml")
     project.write(
         "dvc.yaml",

@@ -141,6 +141,17 @@ def test_a_gpu_that_no_trial_takes_is_told_before_any_work(
     )
 
 
+def test_results_that_cannot_be_written_are_told_before_any_work(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan(project, "unwritable", SOUND)
+    (project.folder / "sweeps/results").mkdir(exist_ok=True)
+    (project.folder / "sweeps/results/unwritable").write_text("no folder")
+    assert told_before_any_work(project, "unwritable", monkeypatch, capsys) == (
+        "error: sweeps/results/unwritable, where results go: File exists\n"
+    )
+
+
 @dataclass
 class Killed:
     """What was there when a sweep was killed, which had no Prefect server but its own."""
