@@ -46,6 +46,8 @@ def settle(root: Path, log: Callable[[str], None]) -> None:
         httpx.HTTPError: the server does not answer.
     """
     for path in sorted((root / FOLDER).glob("[!.]*")):
+        if not path.is_file():
+            continue  # to open a pipe would wait for whoever writes to it
         with suppress(FileNotFoundError), path.open() as file:  # its run may have just ended, and removed it
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,6 +1,7 @@
 """What the server is told of a run that is no more."""
 
 import fcntl
+import os
 import uuid
 from pathlib import Path
 from typing import TextIO
@@ -53,6 +54,16 @@ def test_a_run_of_another_server_is_left_alone(prefect_server: str, unknown: str
 
 def records(root: Path) -> list[str]:
     return sorted(path.name for path in (root / FOLDER).iterdir())
+
+
+def test_what_is_no_record_holds_nobody_up(prefect_server: str, tmp_path: Path) -> None:
+    folder = tmp_path / FOLDER
+    (folder / "folder").mkdir(parents=True)
+    os.mkfifo(folder / "pipe")
+    (folder / "gone").symlink_to("nowhere")
+    (folder / "a name\n\x1b[31m").touch()
+    settle(tmp_path, print)
+    assert records(tmp_path) == ["folder", "gone", "pipe"]
 
 
 @pytest.fixture
