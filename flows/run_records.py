@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import UUID
 
 from prefect import get_client
 from prefect.client.schemas.objects import State
@@ -67,7 +68,7 @@ def declare_dead(run_id: str, why: str, log: Callable[[str], None]) -> None:
     """
     with get_client(sync_client=True) as client:
         try:
-            run = client.read_flow_run(run_id)  # type: ignore[arg-type]
+            run = client.read_flow_run(UUID(run_id))
         except (ObjectNotFound, ValueError):  # of another server
             return
         if run.state and (run.state.is_final() or run.state.is_scheduled()):
