@@ -15,6 +15,7 @@ from typing import Any
 
 from digits.common.files import sha256
 from flows.provenance import SUMS
+from flows.received import UnreadableError, content, text
 from prefect_dvc.project import ProjectError
 
 KEY = "DIGITS_SIGNING_KEY"
@@ -45,8 +46,12 @@ def sign(folder: Path, key: Path) -> None:
 
 def fault(folder: Path, public_key: Path) -> str | None:
     """Why this release is not as the owner of the key signed it; None if it is."""
-    if not (folder / SIGNATURE).is_file():
+    if not os.path.lexists(folder / SIGNATURE):
         return f"{folder} is not signed: there is no {SIGNATURE} in it"
+    try:
+        text(folder / SIGNATURE)
+    except UnreadableError as error:
+        return str(error)
     verifying = _tool("verifying")
     try:
         verifier = verifying.Config().use_elliptic_key_verifier(public_key=public_key)
@@ -94,10 +99,10 @@ def _tool(module: str) -> Any:
 def _changed(folder: Path) -> list[str]:
     """Files that are not those of the signature, as far as it can be read at all."""
     try:
-        bundle = json.loads((folder / SIGNATURE).read_bytes())
+        bundle = content(folder / SIGNATURE)
         said = json.loads(b64decode(bundle["dsseEnvelope"]["payload"]))["predicate"]["resources"]
         signed = {str(file["name"]): str(file["digest"]) for file in said}
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (UnreadableError, ValueError, LookupError, TypeError, RecursionError):
         return []
     others = [path for path in folder.iterdir() if path.is_file() and path.name != SIGNATURE]
     here = {path.name: sha256(path) for path in others}
