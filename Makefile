@@ -1,10 +1,17 @@
 # `make` lists the targets. Options: PYTHON=…, VARIANT=default|cpu, INSTALLER=uv|pip, ARGS="…" for the command that a target runs.
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline plan restore report web runtimes verify-all robustness shift small-models image server deploy worker \
+.PHONY: help setup pipeline plan restore report web runtimes verify-all robustness shift small-models image server server-key deploy worker \
   up down test test-quick test-versions bench bench-gpu endurance profile sweep recipe-table fuzz release-tools audit croissant sbom sign check-release retention \
   licenses lock format clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
+
+# What somebody gives is one word to the shell, whatever signs it has; `of` takes the name of a variable, and expands
+# nothing in its value.
+quoted = '$(subst ','\'',$(1))'
+of = $(call quoted,$(value $(1)))
+# What a program says becomes a file once it has ended well; until then, and after a failure, the old one stays.
+whole = part=$(dir $(2)).$(notdir $(2)).$$$$.part; trap 'rm -f "$$part"' EXIT; $(1) > "$$part"; mv "$$part" $(2)
 
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 # An environment keeps its variant: after `make setup VARIANT=cpu`, a plain `make test` stays on it.
@@ -17,7 +24,7 @@ TORCH_CPU ?= $(call pinned,torch)+cpu $(call pinned,torchvision)+cpu
 LOCK_default := requirements.lock
 LOCK_cpu := requirements-cpu.lock
 LOCK := $(LOCK_$(VARIANT))
-INSTALLED := .venv/.installed-$(VARIANT)
+INSTALLED := .venv/.installed-$(if $(LOCK),$(VARIANT),unknown)
 RELEASE_TOOLS := .venv/.installed-release
 
 # DVC starts stages as `python -m stages.…`: that `python` must be ours.
@@ -31,7 +38,7 @@ help: ## List the targets
 setup: $(INSTALLED) ## Create .venv from the lock file (VARIANT=cpu: without CUDA)
 
 pipeline: setup ## Run the whole job: download, train, evaluate, export, verify, report (RECIPE=name: with its values)
-	.venv/bin/python -m flows $(if $(RECIPE),--recipe $(RECIPE)) $(ARGS)
+	.venv/bin/python -m flows $(if $(value RECIPE),--recipe $(call of,RECIPE)) $(ARGS)
 
 plan: setup ## Say which stages would run, be restored or stay, and why, and run none
 	@python -m prefect_dvc plan $(ARGS)
@@ -45,7 +52,7 @@ report: setup ## Build the page of the run in reports/page, after what it depend
 web: PORT ?= 8000
 web: setup ## Serve that page on http://127.0.0.1:8000 until it is stopped (PORT: another)
 	@test -e reports/page/index.html || { echo 'There is no page yet: make report'; exit 1; }
-	exec python -m http.server $(PORT) --bind 127.0.0.1 --directory reports/page
+	exec python -m http.server $(call of,PORT) --bind 127.0.0.1 --directory reports/page
 
 JAVASCRIPT := digits/runtimes/javascript
 runtimes: setup ## Install the optional runtimes that `make verify-all` compares (a browser must be here already)
@@ -69,30 +76,33 @@ TAG_gpu := latest
 TAG_cpu := cpu
 COMMIT = $(shell git describe --always --exclude '*' --abbrev=12 --dirty)
 image: ## Build the container image, tagged by commit and `latest` (TARGET=cpu: `cpu`, without CUDA)
-	docker build --target $(TARGET) --build-arg COMMIT=$(COMMIT) $(if $(BASE),--build-arg BASE=$(BASE)) \
-		--tag digits:$(COMMIT)$(if $(filter cpu,$(TARGET)),-cpu) --tag digits:$(TAG_$(TARGET)) $(ARGS) .
+	docker build --target $(call of,TARGET) --build-arg COMMIT=$(call quoted,$(COMMIT)) $(if $(value BASE),--build-arg BASE=$(call of,BASE)) \
+		--tag digits:$(call quoted,$(COMMIT))$(if $(filter cpu,$(value TARGET)),-cpu) --tag digits:$(TAG_$(value TARGET)) $(ARGS) .
 
 # The password of the servers that `make server` and `make up` start. Everybody on this machine reaches them, and so
 # does every page in a browser.
 SERVER_KEY ?= server.key
-$(SERVER_KEY):
-	@(umask 077; python3 -c 'import secrets; print("digits:" + secrets.token_hex(24))' > $@.tmp)
-	@mv $@.tmp $@
-READ_KEY = $${PREFECT_API_AUTH_STRING:-$$(cat $(SERVER_KEY))}
+server-key:
+	@test -s $(call of,SERVER_KEY) || { umask 077; \
+		part=$(call of,SERVER_KEY).$$$$.part; trap 'rm -f "$$part"' EXIT; \
+		python3 -c 'import secrets; print("digits:" + secrets.token_hex(24))' > "$$part"; mv "$$part" $(call of,SERVER_KEY); }
+READ_KEY = $${PREFECT_API_AUTH_STRING:-$$(cat $(call of,SERVER_KEY))}
 # For these alone, and for nobody else's server.
 ifneq ($(filter http://127.0.0.1:% http://localhost:%,$(PREFECT_API_URL)),)
-ifneq ($(wildcard $(SERVER_KEY)),)
-export PREFECT_API_AUTH_STRING ?= $(shell cat $(SERVER_KEY))
+ifneq ($(shell test -e $(call of,SERVER_KEY) && echo there),)
+export PREFECT_API_AUTH_STRING ?= $(shell cat $(call of,SERVER_KEY))
 endif
 endif
 
 server: PORT ?= 4200
 server: ADDRESS ?= http://127.0.0.1:$(PORT)
-server: setup $(SERVER_KEY) ## Run a Prefect server on http://127.0.0.1:4200 until it is stopped (PORT: another)
-	@echo 'The password for $(ADDRESS) is in $(SERVER_KEY).'
+server: ORIGINS = $(ADDRESS),http://127.0.0.1:$(PORT),http://localhost:$(PORT)
+server: setup server-key ## Run a Prefect server on http://127.0.0.1:4200 until it is stopped (PORT: another)
+	@echo The password for $(call quoted,$(ADDRESS)) is in $(call of,SERVER_KEY).
 	PREFECT_SERVER_API_AUTH_STRING=$(READ_KEY) \
-		PREFECT_SERVER_CORS_ALLOWED_ORIGINS=$(ADDRESS),http://127.0.0.1:$(PORT),http://localhost:$(PORT) \
-		PREFECT_UI_URL=$(ADDRESS) PREFECT_SERVER_UI_API_URL=$(ADDRESS)/api exec prefect server start --port $(PORT) $(ARGS)
+		PREFECT_SERVER_CORS_ALLOWED_ORIGINS=$(call quoted,$(ORIGINS)) \
+		PREFECT_UI_URL=$(call quoted,$(ADDRESS)) PREFECT_SERVER_UI_API_URL=$(call quoted,$(ADDRESS)/api) \
+		exec prefect server start --port $(call of,PORT) $(ARGS)
 
 POOL ?= process
 DEPLOYMENTS_process := nightly weekly
@@ -101,17 +111,17 @@ SERVER_IS_KNOWN = python -c 'import sys, prefect.settings as s; s.PREFECT_API_UR
 	sys.exit("Say which server: PREFECT_API_URL=http://127.0.0.1:4200/api make $@")'
 deploy: setup ## Put the schedule of prefect.yaml on the server of PREFECT_API_URL (POOL=docker: the one in containers)
 	@$(SERVER_IS_KNOWN)
-	prefect work-pool inspect digits-$(POOL) >/dev/null 2>&1 || prefect work-pool create --type $(POOL) digits-$(POOL)
-	prefect --no-prompt deploy $(addprefix --name ,$(DEPLOYMENTS_$(POOL))) $(ARGS)
-	python -m prefect_dvc strict pipeline/$(firstword $(DEPLOYMENTS_$(POOL)))
+	prefect work-pool inspect digits-$(call of,POOL) >/dev/null 2>&1 || prefect work-pool create --type $(call of,POOL) digits-$(call of,POOL)
+	prefect --no-prompt deploy $(addprefix --name ,$(DEPLOYMENTS_$(value POOL))) $(ARGS)
+	python -m prefect_dvc strict pipeline/$(firstword $(DEPLOYMENTS_$(value POOL)))
 	python -m flows.automations
 
 worker: setup ## Run what is due, until it is stopped: in this folder, or with POOL=docker in containers
 	@$(SERVER_IS_KNOWN)
-	exec python -m flows.worker --pool digits-$(POOL) --type $(POOL) --limit 1 $(ARGS)
+	exec python -m flows.worker --pool digits-$(call of,POOL) --type $(call of,POOL) --limit 1 $(ARGS)
 
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) --project-name digits
-up: $(SERVER_KEY) ## Run server, worker and a first pipeline in containers of their own; http://127.0.0.1:4200 shows them
+up: server-key ## Run server, worker and a first pipeline in containers of their own; http://127.0.0.1:4200 shows them
 	docker image inspect digits:latest >/dev/null 2>&1 || $(MAKE) image
 	PREFECT_API_AUTH_STRING=$(READ_KEY) $(COMPOSE) up --detach $(ARGS)
 
@@ -125,7 +135,7 @@ CHECKS = ruff check . && ruff format --check . && mypy --strict
 test test-quick: export PYTHONDONTWRITEBYTECODE :=
 test: setup ## Lint, format check, type check, tests
 	$(CHECKS)
-	pytest --numprocesses $(WORKERS) $(ARGS)
+	pytest --numprocesses $(call of,WORKERS) $(ARGS)
 
 # Each in an environment of its own, below .venv.
 test-versions: setup ## Test prefect_dvc with the oldest and the newest DVC and Prefect that it allows (from the registry)
@@ -137,13 +147,13 @@ test-versions: setup ## Test prefect_dvc with the oldest and the newest DVC and 
 			kubernetes-validate prefect-kubernetes $$at/package --constraint prefect_dvc/tests/$$which.txt; \
 		$$at/bin/python -m pip freeze | grep -E '^(dvc|prefect)=='; \
 		PATH=$(CURDIR)/$$at/bin:$$PATH PYTHONPATH=$(CURDIR) $$at/bin/python -m pytest -c /dev/null --rootdir . \
-			--import-mode importlib --numprocesses $(WORKERS) prefect_dvc/tests $(ARGS) || exit; \
+			--import-mode importlib --numprocesses $(call of,WORKERS) prefect_dvc/tests $(ARGS) || exit; \
 	done
 
 # Which these are: tests/costly.py and tests/durations.py
 test-quick: setup ## The same without what takes long: no server, container, browser, or run of the project
 	$(CHECKS)
-	pytest --numprocesses $(WORKERS) -m 'not costly and not long' $(ARGS)
+	pytest --numprocesses $(call of,WORKERS) -m 'not costly and not long' $(ARGS)
 
 bench: setup ## Measure speed and memory as ratios within one run (ARGS="roofline jax": some parts; --short: what CI compares)
 	.venv/bin/python -m benchmarks.bench $(ARGS)
@@ -160,7 +170,7 @@ profile: setup ## Show where the time of the step and of the whole job goes, in 
 
 SWEEP ?= small
 sweep: setup ## Try many values at once, on Ray (SWEEP=solvers: a file of sweeps/)
-	.venv/bin/python -m flows.sweep $(SWEEP) $(ARGS)
+	.venv/bin/python -m flows.sweep $(call of,SWEEP) $(ARGS)
 
 recipe-table: setup ## Repeat the runs behind the claims of recipes/ (ARGS="fast-mlp --seeds 1 2": some of them)
 	.venv/bin/python -m benchmarks.recipes $(ARGS)
@@ -171,15 +181,13 @@ fuzz: setup ## Give what reads files and text a million changed inputs each (ARG
 release-tools: setup $(RELEASE_TOOLS) ## Install what signs and audits
 
 KEY ?= signing.key
-$(KEY):
-	.venv/bin/python -m flows.signing --new $@
-
 FOLDER ?= models/release
-sign: release-tools $(KEY) ## Sign a release with the key in signing.key, made by the first call (FOLDER=, KEY=: others)
-	.venv/bin/python -m flows.signing $(FOLDER) --key $(KEY)
+sign: release-tools ## Sign a release with the key in signing.key, made by the first call (FOLDER=, KEY=: others)
+	@test -e $(call of,KEY) || .venv/bin/python -m flows.signing --new $(call of,KEY)
+	.venv/bin/python -m flows.signing $(call of,FOLDER) --key $(call of,KEY)
 
-check-release: setup $(if $(PUBLIC_KEY),release-tools) ## Find out whether a release is as it was published, and name what was changed (FOLDER=: another; PUBLIC_KEY=: whose; REBUILD=1: make it again)
-	.venv/bin/python -m flows.check_release $(FOLDER) $(if $(PUBLIC_KEY),--public-key $(PUBLIC_KEY)) $(if $(REBUILD),--rebuild) $(ARGS)
+check-release: setup $(if $(value PUBLIC_KEY),release-tools) ## Find out whether a release is as it was published, and name what was changed (FOLDER=: another; PUBLIC_KEY=: whose; REBUILD=1: make it again)
+	.venv/bin/python -m flows.check_release $(call of,FOLDER) $(if $(value PUBLIC_KEY),--public-key $(call of,PUBLIC_KEY)) $(if $(REBUILD),--rebuild) $(ARGS)
 
 retention: setup ## Remove what nobody needs any more: results that no branch or experiment names, old images
 	python -m flows.retention
@@ -188,18 +196,18 @@ retention: setup ## Remove what nobody needs any more: results that no branch or
 NPM_LOCKS = $(patsubst %/package-lock.json,%,$(wildcard digits/runtimes/javascript/package-lock.json examples/*/package-lock.json \
 	web/package-lock.json))
 audit: release-tools ## Look up known vulnerabilities of all that is locked (SERVICE=osv; ADVISORIES=: a clone of PyPA's)
-	.venv/bin/python container/audit.py $(if $(SERVICE),--service $(SERVICE)) $(if $(ADVISORIES),--advisories $(ADVISORIES)) $(ARGS)
-	$(if $(ADVISORIES),@echo 'npm has no such folder: not asked about $(NPM_LOCKS)',\
+	.venv/bin/python container/audit.py $(if $(value SERVICE),--service $(call of,SERVICE)) $(if $(value ADVISORIES),--advisories $(call of,ADVISORIES)) $(ARGS)
+	$(if $(value ADVISORIES),@echo 'npm has no such folder: not asked about $(NPM_LOCKS)',\
 		for folder in $(NPM_LOCKS); do npm audit --package-lock-only --prefix "$$folder"; done)
 
 sbom: setup ## Write what the image and the page carry to sbom.cdx.json (CycloneDX); fails where a version is not the locked one
-	.venv/bin/python container/sbom.py > sbom.cdx.json
+	@$(call whole,.venv/bin/python container/sbom.py,sbom.cdx.json)
 
 croissant: release-tools ## Describe the images of this workspace in Croissant's format: data/croissant.json
 	.venv/bin/python -m flows.croissant
 
 licenses: setup ## List the licences of what the image and the page carry in docs/licenses.md; fails where one is not accepted
-	.venv/bin/python container/licenses.py > docs/licenses.md
+	@$(call whole,.venv/bin/python container/licenses.py,docs/licenses.md)
 
 format: setup ## Format the code and apply safe lint fixes
 	ruff check --fix .
@@ -232,7 +240,7 @@ lock: setup ## Resolve pyproject.toml into the lock files (ARGS=--upgrade: newer
 
 # Run once per lock file. `.variant` says that the environment itself is whole; install.py sees to its packages.
 $(INSTALLED): $(LOCK) requirements-dev.lock
-	@test -n '$(LOCK)' || { echo 'VARIANT=$(VARIANT) is unknown: use default or cpu.'; exit 1; }
+	@test -n '$(LOCK)' || { echo VARIANT=$(call quoted,$(VARIANT)) is unknown: use default or cpu.; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || \
 		{ echo 'Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is not one (choose with make PYTHON=…).'; exit 1; }
 	$(if $(OFFER_CPU),@echo 'No NVIDIA GPU is here: `make setup VARIANT=cpu` downloads $(SIZE_cpu) instead.')
@@ -248,10 +256,10 @@ $(RELEASE_TOOLS): $(INSTALLED) requirements-release.lock
 	$(INSTALL) requirements-release.lock
 	@touch $@
 INSTALLER ?= uv
-INSTALL = .venv/bin/python install.py --with $(INSTALLER)
+INSTALL = .venv/bin/python install.py --with $(call of,INSTALLER)
 SIZE_default = 3.6 GB to download on Linux
 SIZE_cpu = about 600 MB
-INSTALL_TORCH_cpu = $(INSTALL) --index-url $(TORCH_CPU_INDEX) $(TORCH_CPU)
+INSTALL_TORCH_cpu = $(INSTALL) --index-url $(call of,TORCH_CPU_INDEX) $(TORCH_CPU)
 # Where nobody has chosen yet, and on Linux alone: elsewhere the lock file's markers leave CUDA out.
 NVIDIA ?= $(wildcard /dev/nvidiactl /dev/dxg)
 OFFER_CPU = $(if $(or $(filter-out file,$(origin VARIANT)),$(wildcard .venv/.variant),$(NVIDIA)),,$(wildcard /proc/version))

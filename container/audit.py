@@ -19,7 +19,7 @@ from typing import Any
 
 import locks
 from packaging.utils import canonicalize_name
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
@@ -71,7 +71,7 @@ def _asked(packages: Iterable[Package], options: list[str]) -> list[Any]:
         done = subprocess.run(command, capture_output=True, text=True)
     try:
         dependencies: list[Any] = json.loads(done.stdout)["dependencies"]
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         said = [line for line in done.stderr.splitlines() if line.strip()] or ["it said nothing"]
         raise AuditError(f"pip-audit gave no answer: {said[-1]}") from None
     return dependencies
@@ -97,21 +97,77 @@ def faults(known: dict[Package, list[Any]], accepted: list[Any], today: datetime
 
 def read_accepted(path: Path) -> list[Any]:
     """What is accepted: a list of `id`, `package`, `why` and `until`, a date."""
-    entries = YAML(typ="safe").load(path.read_text(encoding="utf-8")) or []
-    for entry in entries:
-        if set(entry) != {"id", "package", "why", "until"} or not isinstance(entry["until"], datetime.date):
-            raise AuditError(f"{path}: each entry has id, package, why and until, a date; not {entry}")
-    return list(entries)
+    try:
+        entries = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise
+    except Exception as error:  # of a scalar whatever its type says
+        raise AuditError(f"{path} is no YAML: {_line(error)}") from error
+    if not isinstance(entries, list | None):
+        raise AuditError(f"{path} is no list of what is accepted")
+    for entry in entries or []:
+        if not _is_accepting(entry):
+            raise AuditError(
+                f"{path}: each entry has id, package, why, a reason, and until, a date; not {entry!r:.300}"
+            )
+    return list(entries or [])
+
+
+def _is_accepting(entry: Any) -> bool:
+    if not isinstance(entry, dict) or set(entry) != {"id", "package", "why", "until"}:
+        return False
+    words = (entry[key] for key in ("id", "package", "why"))
+    # A time is a date, too, but cannot be compared with one.
+    return (
+        all(isinstance(word, str) and word.strip() for word in words)
+        and type(entry["until"]) is datetime.date
+    )
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def read_advisories(folder: Path, packages: list[Package]) -> dict[str, list[Any]]:
+    """Those of packages, by name, from a folder of OSV files such as PyPA's advisory database.
+
+    Raises:
+        AuditError: one of them cannot be read, or what it says be compared: it may be about what is locked.
+    """
+    known: dict[str, list[Any]] = {}
+    for name, version in packages:
+        name = canonicalize_name(name)
+        try:
+            at = Version(version)
+        except InvalidVersion as error:
+            raise AuditError(f"{name}: {version} is no version that can be compared") from error
+        files = sorted((folder / "vulns" / name).glob("*.yaml"))
+        for file in files:
+            try:
+                content = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
+                if not isinstance(content["id"], str) or not isinstance(content.get("aliases", []), list):
+                    raise ValueError("it has no id, or aliases that are no list")
+                _affects(content, name, at)
+                json.dumps(content, default=_time)
+            except OSError:
+                raise
+            except Exception as error:  # whatever is not as in an advisory
+                raise AuditError(f"{file} is no advisory that can be read: {_line(error)}") from error
+            known.setdefault(name, [])
+            if content not in known[name]:
+                known[name].append(content)
+    return known
 
 
 @contextmanager
-def served(advisories: Path) -> Iterator[str]:
-    """An address that answers as OSV does, from a folder of OSV files such as PyPA's advisory database."""
+def served(advisories: dict[str, list[Any]]) -> Iterator[str]:
+    """An address that answers from advisories as OSV does."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            vulns = list(_affecting(advisories, query["package"]["name"], query["version"]))
+            name, version = canonicalize_name(query["package"]["name"]), Version(query["version"])
+            vulns = [each for each in advisories.get(name, []) if _affects(each, name, version)]
             body = json.dumps({"vulns": vulns} if vulns else {}, default=_time).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -131,16 +187,14 @@ def served(advisories: Path) -> Iterator[str]:
             thread.join()
 
 
-def _affecting(advisories: Path, name: str, version: str) -> Iterator[Any]:
-    for file in sorted((advisories / "vulns" / canonicalize_name(name)).glob("*.yaml")):
-        content = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
-        for affected in content.get("affected", []):
-            ranges = [r["events"] for r in affected.get("ranges", []) if r["type"] == "ECOSYSTEM"]
-            if canonicalize_name(affected["package"]["name"]) == name and (
-                version in affected.get("versions", []) or any(_within(r, Version(version)) for r in ranges)
-            ):
-                yield content
-                break
+def _affects(advisory: Any, name: str, version: Version) -> bool:
+    for affected in advisory.get("affected", []):
+        ranges = [r["events"] for r in affected.get("ranges", []) if r["type"] == "ECOSYSTEM"]
+        if canonicalize_name(affected["package"]["name"]) == name and (
+            str(version) in affected.get("versions", []) or any(_within(r, version) for r in ranges)
+        ):
+            return True
+    return False
 
 
 def _time(value: datetime.datetime) -> str:
@@ -167,17 +221,22 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     try:
         with ExitStack() as stack:
+            accepted = read_accepted(chosen.accepted)
+            if not chosen.files:
+                raise AuditError(f"there is no lock file in {ROOT}")
+            packages = locked(chosen.files)
             options = ["--vulnerability-service", chosen.service]
             if chosen.advisories:
                 if not (chosen.advisories / "vulns").is_dir():
                     raise AuditError(f"{chosen.advisories} has no advisories: there is no vulns in it")
-                address = stack.enter_context(served(chosen.advisories))
+                address = stack.enter_context(served(read_advisories(chosen.advisories, packages)))
                 options = ["--vulnerability-service", "osv", "--osv-url", address]
-            packages = locked(chosen.files)
             known, left_out = found(packages, options)
-        accepted = read_accepted(chosen.accepted)
-    except (AuditError, OSError) as error:
+    except (AuditError, locks.LockError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror or error}", file=sys.stderr)
         return 2
     wrong = list(faults(known, accepted, datetime.date.today()))
     for line in [*left_out, *wrong]:

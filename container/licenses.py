@@ -98,7 +98,8 @@ def wrong(spdx: str) -> str:
     return ""
 
 
-def table() -> Iterator[str]:
+def table(found: dict[str, str]) -> Iterator[str]:
+    """What is carried with its licence, and what comes from elsewhere."""
     yield "# Licences"
     yield ""
     yield "What the image and the page carry, written by `make licenses`: licences by their SPDX names."
@@ -107,7 +108,7 @@ def table() -> Iterator[str]:
     yield ""
     yield "| what | licence |"
     yield "|---|---|"
-    for name, spdx in sorted((OTHERS | carried()).items(), key=lambda row: row[0].lower()):
+    for name, spdx in sorted((OTHERS | found).items(), key=lambda row: row[0].lower()):
         yield f"| {name} | {spdx} |"
 
 
@@ -121,9 +122,14 @@ def system() -> Iterator[str]:
 
 
 def main(arguments: list[str]) -> int:
-    for line in system() if arguments == ["--system"] else table():
+    try:
+        found = carried()
+    except locks.LockError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for line in system() if arguments == ["--system"] else table(found):
         print(line)
-    faults = {name: wrong(spdx) for name, spdx in carried().items()}
+    faults = {name: wrong(spdx) for name, spdx in found.items()}
     for name, fault in faults.items():
         if fault:
             print(f"error: {name}: the licence {fault!r} is not accepted here", file=sys.stderr)

@@ -59,7 +59,11 @@ def _part(name: str, kind: str, spdx: str) -> dict[str, Any]:
 
 
 def main() -> int:
-    lock, versions = locks.read(licenses.LOCK), installed()
+    try:
+        lock, versions = locks.read(licenses.LOCK), installed()
+    except locks.LockError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     print(json.dumps(bill(lock, versions), indent=2))
     wrong = [name for name, version in versions.items() if version not in lock[name]]
     for name in wrong:

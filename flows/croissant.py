@@ -14,6 +14,7 @@ import mlcroissant
 from digits.common.about import About
 from digits.common.errors import DigitsError
 from digits.common.files import replacing
+from digits.common.wording import LONGEST_MESSAGE, cut
 from digits.data import raw
 from flows.bom import DATA_LICENSES
 
@@ -73,9 +74,20 @@ def main() -> int:
     except DigitsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    content = json.dumps(describe(about, RAW.name), indent=2, ensure_ascii=False)
-    with replacing(CROISSANT) as temporary:
-        temporary.write_text(content + "\n", encoding="utf-8")
+    except OSError as error:
+        print(f"error: {error.filename or RAW}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    try:
+        content = json.dumps(describe(about, RAW.name), indent=2, ensure_ascii=False)
+        with replacing(CROISSANT) as temporary:
+            temporary.write_text(content + "\n", encoding="utf-8")
+    except mlcroissant.ValidationError as error:
+        said = cut(" ".join(str(error).split()), LONGEST_MESSAGE)
+        print(f"error: Croissant does not allow what {RAW} says of itself: {said}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {CROISSANT}: {error.strerror or error}", file=sys.stderr)
+        return 1
     print(f"{CROISSANT}: {about.title}, {len(about.sha256)} files")
     return 0
 

@@ -9,12 +9,15 @@ import json
 import os
 import sys
 from base64 import b64decode
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from digits.common.files import sha256
+from digits.common.files import scratch_folder, sha256
+from digits.common.wording import LONGEST_MESSAGE, cut
 from flows.provenance import SUMS
+from flows.received import UnreadableError, content, text
 from prefect_dvc.project import ProjectError
 
 KEY = "DIGITS_SIGNING_KEY"
@@ -36,17 +39,23 @@ def sign(folder: Path, key: Path) -> None:
         signer.set_hashing_config(_hashing(folder)).sign(folder, temporary)
         os.replace(temporary, folder / SIGNATURE)
     except OSError as error:
-        raise ProjectError(f"{error.filename or key}: {error.strerror or error}") from error
+        place = folder / SIGNATURE if error.filename in (temporary, str(temporary)) else error.filename
+        raise ProjectError(f"{place or key}: {error.strerror or error}") from error
     except (ValueError, TypeError) as error:  # TypeError: a password is missing, or is not needed
         raise ProjectError(f"{key} is no key to sign with: {_line(error)}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # of a disk that cannot be written to, which is told already
+            temporary.unlink()
 
 
 def fault(folder: Path, public_key: Path) -> str | None:
     """Why this release is not as the owner of the key signed it; None if it is."""
-    if not (folder / SIGNATURE).is_file():
+    if not os.path.lexists(folder / SIGNATURE):
         return f"{folder} is not signed: there is no {SIGNATURE} in it"
+    try:
+        text(folder / SIGNATURE)
+    except UnreadableError as error:
+        return str(error)
     verifying = _tool("verifying")
     try:
         verifier = verifying.Config().use_elliptic_key_verifier(public_key=public_key)
@@ -63,20 +72,60 @@ def fault(folder: Path, public_key: Path) -> str | None:
 
 
 def new_key(path: Path) -> Path:
-    """Make a key that its owner alone can read, and the public one beside it, which is returned."""
+    """Make a key that its owner alone can read, and the public one beside it, which is returned.
+
+    Raises:
+        ProjectError: a file is there already, or cannot be written; then there is neither of the two.
+    """
     from cryptography.hazmat.primitives import serialization as form
     from cryptography.hazmat.primitives.asymmetric import ec
 
+    public_path = _public_path(path)
     key = ec.generate_private_key(ec.SECP256R1())
     private = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
     public = key.public_key().public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo)
+    placed: list[Path] = []
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(private)
-        path.with_suffix(".pub").write_bytes(public)
-    except OSError as error:
-        raise ProjectError(f"{error.filename}: {error.strerror}; no key is made") from error
-    return path.with_suffix(".pub")
+        with scratch_folder(path) as folder:
+            whole = []
+            for target, content, mode in ((path, private, 0o600), (public_path, public, 0o644)):
+                whole.append((folder / target.name, target))
+                with os.fdopen(
+                    os.open(whole[-1][0], os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb"
+                ) as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            for source, target in whole:
+                os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # to replace nobody's
+                placed.append(target)
+                os.replace(source, target)
+    except BaseException as error:
+        for target in placed:
+            target.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            place = public_path if error.filename == str(public_path) else path
+            raise ProjectError(f"{place}: {error.strerror}; no key is made") from error
+        raise
+    return public_path
+
+
+def _public_path(path: Path) -> Path:
+    """Where the public key of this new one comes to be; nothing is there, nor in the place of the new one."""
+    if not path.name or path.is_dir():
+        raise ProjectError(f"{path}: Is a directory; no key is made")
+    if path.suffix.lower() == ".pub":
+        raise ProjectError(f"{path}: a name that ends in .pub is for the public key; no key is made")
+    if not path.parent.is_dir():
+        raise ProjectError(f"{path}: No such file or directory; no key is made")
+    public = path.with_suffix(".pub")
+    if os.path.lexists(path):
+        raise ProjectError(f"{path}: File exists; no key is made")
+    if os.path.lexists(public):
+        raise ProjectError(
+            f"{public}: File exists, and earlier releases may be checked with it; no key is made"
+        )
+    return public
 
 
 def _hashing(folder: Path) -> Any:
@@ -94,10 +143,10 @@ def _tool(module: str) -> Any:
 def _changed(folder: Path) -> list[str]:
     """Files that are not those of the signature, as far as it can be read at all."""
     try:
-        bundle = json.loads((folder / SIGNATURE).read_bytes())
+        bundle = content(folder / SIGNATURE)
         said = json.loads(b64decode(bundle["dsseEnvelope"]["payload"]))["predicate"]["resources"]
         signed = {str(file["name"]): str(file["digest"]) for file in said}
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (UnreadableError, ValueError, LookupError, TypeError, RecursionError):
         return []
     others = [path for path in folder.iterdir() if path.is_file() and path.name != SIGNATURE]
     here = {path.name: sha256(path) for path in others}
@@ -126,7 +175,10 @@ def main(arguments: list[str]) -> int:
             sign(chosen.folder.resolve(), Path(chosen.key))
             print(f"{chosen.folder / SIGNATURE} is the signature of all other files in it")
     except ProjectError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {cut(str(error), LONGEST_MESSAGE)}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename or chosen.folder}: {error.strerror or error}", file=sys.stderr)
         return 1
     return 0
 

@@ -78,12 +78,94 @@ def test_only_what_is_accepted_today_passes(
     assert list(audit.faults(known, accepted, TODAY)) == said
 
 
-def test_what_is_accepted_has_a_reason_and_an_end(audit: ModuleType, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "{id: CVE-2026-1, package: a, why: b, until: soon}",
+        "{id: CVE-2026-1, package: a, why: b, until: !!timestamp '2027-01-01T00:00:00Z'}",
+        "{id: CVE-2026-1, package: a}",
+        '{id: CVE-2026-1, package: a, why: "", until: 2027-01-01}',
+        '{id: CVE-2026-1, package: a, why: " ", until: 2027-01-01}',
+        "{id: CVE-2026-1, package: a, why: 5, until: 2027-01-01}",
+        "{id: CVE-2026-1, package: [], why: b, until: 2027-01-01}",
+        "1",
+    ],
+)
+def test_what_is_accepted_has_a_reason_and_an_end(audit: ModuleType, tmp_path: Path, entry: str) -> None:
     assert isinstance(audit.read_accepted(audit.ACCEPTED), list)
-    for entry in ("{id: CVE-2026-1, package: a, why: b, until: soon}", "{id: CVE-2026-1, package: a}"):
-        (tmp_path / "accepted.yaml").write_text(f"- {entry}\n")
-        with pytest.raises(audit.AuditError, match="each entry has id, package, why and until, a date"):
-            audit.read_accepted(tmp_path / "accepted.yaml")
+    (tmp_path / "accepted.yaml").write_text(f"- {entry}\n")
+    with pytest.raises(
+        audit.AuditError, match="each entry has id, package, why, a reason, and until, a date"
+    ):
+        audit.read_accepted(tmp_path / "accepted.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"[", " is no YAML: "), (b"5", " is no list"), (b"\xff", " is no YAML: "), (b"{a: b}", " is no list")],
+)
+def test_what_is_no_list_of_what_is_accepted_is_a_line(
+    audit: ModuleType, tmp_path: Path, content: bytes, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "requirements.lock").write_text(LOCK)
+    (tmp_path / "accepted.yaml").write_bytes(content)
+    words = [str(tmp_path / "requirements.lock"), "--accepted", str(tmp_path / "accepted.yaml")]
+    assert audit.main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {tmp_path}/accepted.yaml{said}")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, ": No such file or directory"),
+        (b"", " is no lock file: no line has NAME==VERSION"),
+        (b"good==1.0\n\xff", " is no lock file: byte 10 is not UTF-8"),
+    ],
+)
+def test_what_locks_nothing_does_not_pass(
+    audit: ModuleType, tmp_path: Path, content: bytes | None, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock, good = tmp_path / "b.lock", tmp_path / "a.lock"
+    good.write_text(LOCK)
+    if content is not None:
+        lock.write_bytes(content)
+    assert audit.main([str(good), str(lock)]) == 2
+    assert capsys.readouterr().err == f"error: {lock}{said}\n"
+
+
+def test_where_no_lock_is_nothing_passes(
+    audit: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(audit, "ROOT", tmp_path)
+    assert audit.main([]) == 2
+    assert capsys.readouterr().err == f"error: there is no lock file in {tmp_path}\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[",
+        "5",
+        "id: PYSEC-2026-1\naffected: 5",
+        "affected: []",
+        ADVISORY.replace('"2.5"', '"1.x"'),
+        ADVISORY.replace('"2.5"', "[1]"),
+        ADVISORY.replace("[CVE-2026-1]", "5"),
+        ADVISORY.replace("ranges:", "versions: 5\n  ranges:"),
+        ADVISORY.replace("name: planted", "title: planted"),
+        ADVISORY.replace("details: It", "details: !!binary It"),
+    ],
+)
+def test_an_advisory_that_cannot_be_read_is_named(
+    audit: ModuleType, tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "vulns/planted").mkdir(parents=True)
+    (tmp_path / "vulns/planted/1.yaml").write_text(content)
+    (tmp_path / "requirements.lock").write_text(LOCK)
+    assert audit.main([str(tmp_path / "requirements.lock"), "--advisories", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {tmp_path}/vulns/planted/1.yaml is no advisory that can be read: ")
 
 
 @pytest.mark.parametrize(

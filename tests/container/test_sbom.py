@@ -13,8 +13,12 @@ from tests.project import ROOT
 
 
 def sbom(folder: Path, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return run(folder, "container/sbom.py", path)
+
+
+def run(folder: Path, program: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
-    command = [sys.executable, "container/sbom.py"]
+    command = [sys.executable, program]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
@@ -34,6 +38,24 @@ def test_all_that_is_carried_is_in_it_and_others_can_read_it() -> None:
     schema = JsonStrictValidator(SchemaVersion.V1_6)
     assert schema.validate_str(done.stdout) is None
     assert schema.validate_str(done.stdout.replace('"purl"', '"url"')) is not None
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, ": No such file or directory"),
+        (b"good==1.0\n\xff", " is no lock file: byte 10 is not UTF-8"),
+        (b"", " is no lock file: no line has NAME==VERSION"),
+    ],
+)
+@pytest.mark.parametrize("program", ["sbom", "licenses"])
+def test_without_a_lock_it_is_a_line(tmp_path: Path, program: str, content: bytes | None, said: str) -> None:
+    copy_programs(tmp_path)
+    lock = tmp_path / "requirements.lock"
+    if content is not None:
+        lock.write_bytes(content)
+    done = run(tmp_path, f"container/{program}.py")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {lock}{said}\n")
 
 
 def test_a_package_that_is_not_the_locked_one_is_told(tmp_path: Path) -> None:

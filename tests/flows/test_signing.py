@@ -1,5 +1,6 @@
 """Signatures of releases: by the stated key, checked by the tool that others have; no others pass."""
 
+import errno
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import pytest
 
 from flows import check_release, release, signing
 from prefect_dvc.project import ProjectError
+from tests.disk import full_after
 from tests.flows import sealing
 from tests.project import ROOT
 
@@ -126,6 +128,74 @@ def test_a_key_is_for_its_owner_alone_and_never_replaced(
     assert signing.main(["--new", str(key)]) == 1
     assert capsys.readouterr().err == f"error: {key}: File exists; no key is made\n"
     assert key.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "said"),
+    [
+        ("only.pub", [], "only.pub: a name that ends in .pub is for the public key; no key is made\n"),
+        (
+            "z.key",
+            ["z.pub"],
+            "z.pub: File exists, and earlier releases may be checked with it; no key is made\n",
+        ),
+        ("z.key", ["z.key"], "z.key: File exists; no key is made\n"),
+        ("gone/z.key", [], "gone/z.key: No such file or directory; no key is made\n"),
+        (".", [], ": Is a directory; no key is made\n"),
+    ],
+)
+def test_no_key_is_made_in_the_place_of_another_file(
+    tmp_path: Path, name: str, there: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for each in there:
+        (tmp_path / each).write_text("of another")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert signing.main(["--new", name]) == 1
+    (line,) = capsys.readouterr().err.splitlines(keepends=True)
+    assert line.startswith("error: ")
+    assert line.endswith(said)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(there, "of another")
+
+
+@pytest.mark.parametrize("size", [0, 200])
+def test_a_full_disk_leaves_no_half_of_a_key(
+    tmp_path: Path, size: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with full_after(size):
+        assert signing.main(["--new", str(tmp_path / "s.key")]) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path}/s.key: File too large; no key is made\n"
+    assert list(tmp_path.iterdir()) == []
+    assert signing.main(["--new", str(tmp_path / "s.key")]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.key", "s.pub"]
+
+
+def test_of_two_halves_that_cannot_both_be_placed_none_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def refuse(source: Path, target: Path) -> None:
+        if target.suffix == ".pub":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(KeyboardInterrupt):
+        signing.new_key(tmp_path / "s.key")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_nothing_can_be_written_the_place_is_named(
+    copied: Path, key: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read_only(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(os, "replace", read_only)
+    monkeypatch.setattr(Path, "unlink", read_only)
+    assert signing.main([str(copied), "--key", str(key)]) == 1
+    assert capsys.readouterr().err == f"error: {copied}/model.sig: Read-only file system\n"
 
 
 def test_without_the_tool_it_is_named(tmp_path: Path) -> None:
