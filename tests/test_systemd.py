@@ -47,5 +47,5 @@ def test_the_service_can_do_little_else(tmp_path: Path) -> None:
 def test_it_starts_the_worker_of_the_makefile() -> None:
     started = next(line for line in UNIT.read_text().splitlines() if line.startswith("ExecStart="))
     (target,) = (line for line in (ROOT / "Makefile").read_text().splitlines() if "-m flows.worker" in line)
-    made = target.replace("$(POOL)", "process").replace("$(ARGS)", "").split("python ", 1)[1]
+    made = target.replace("$(call of,POOL)", "process").replace("$(ARGS)", "").split("python ", 1)[1]
     assert started.split("python ", 1)[1].split() == made.split()
