@@ -84,7 +84,7 @@ image: ## Build the container image, tagged by commit and `latest` (TARGET=cpu: 
 SERVER_KEY ?= server.key
 server-key:
 	@test -s $(call of,SERVER_KEY) || { umask 077; \
-		part=$(call of,SERVER_KEY).$$$$.part; trap 'rm -f "$$part"' EXIT; \
+		part=$(call of,SERVER_KEY).$$$$.tmp; trap 'rm -f "$$part"' EXIT; \
 		python3 -c 'import secrets; print("digits:" + secrets.token_hex(24))' > "$$part"; mv "$$part" $(call of,SERVER_KEY); }
 READ_KEY = $${PREFECT_API_AUTH_STRING:-$$(cat $(call of,SERVER_KEY))}
 # For these alone, and for nobody else's server.

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import locks
+import output
 
 LOCK = Path(__file__).parents[1] / "requirements.lock"
 DOCUMENTS = Path("/usr/share/doc")
@@ -124,11 +125,10 @@ def system() -> Iterator[str]:
 def main(arguments: list[str]) -> int:
     try:
         found = carried()
-    except locks.LockError as error:
+        output.say("\n".join(system() if arguments == ["--system"] else table(found)))
+    except (locks.LockError, output.OutputError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    for line in system() if arguments == ["--system"] else table(found):
-        print(line)
     faults = {name: wrong(spdx) for name, spdx in found.items()}
     for name, fault in faults.items():
         if fault:

@@ -13,6 +13,7 @@ from typing import Any
 
 import licenses
 import locks
+import output
 
 OTHERS = [(name.partition(",")[0], spdx) for name, spdx in licenses.OTHERS.items()]
 PROJECT = OTHERS[0][0]
@@ -61,10 +62,10 @@ def _part(name: str, kind: str, spdx: str) -> dict[str, Any]:
 def main() -> int:
     try:
         lock, versions = locks.read(licenses.LOCK), installed()
-    except locks.LockError as error:
+        output.say(json.dumps(bill(lock, versions), indent=2))
+    except (locks.LockError, output.OutputError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(bill(lock, versions), indent=2))
     wrong = [name for name, version in versions.items() if version not in lock[name]]
     for name in wrong:
         print(

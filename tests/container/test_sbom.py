@@ -58,6 +58,21 @@ def test_without_a_lock_it_is_a_line(tmp_path: Path, program: str, content: byte
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {lock}{said}\n")
 
 
+@pytest.mark.parametrize("program", ["sbom", "licenses"])
+def test_a_full_disk_is_a_line(tmp_path: Path, program: str) -> None:
+    copy_programs(tmp_path)
+    (tmp_path / "requirements.lock").write_text("absent==1.0\n")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, f"container/{program}.py"],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (1, "error: standard output: No space left on device\n")
+
+
 def test_a_package_that_is_not_the_locked_one_is_told(tmp_path: Path) -> None:
     copy_programs(tmp_path)
     lock = ["good[more]==1.0 ; python_version < '3.12' \\", f"    --hash=sha256:{'0' * 64}", "good==1.1"]
