@@ -81,7 +81,7 @@ def unpacked(data: bytes) -> None:
 
     mirror, target = mirrors.WebMirror("http://fuzzed", 1, 1), scratch()
     try:
-        with patch("urllib.request.urlopen", answer):
+        with patch("urllib.request.OpenerDirector.open", answer):
             mirror.fetch("input", 10_000, target.with_name("output"))
     except mirrors.MirrorError as error:
         raise DigitsError(str(error)) from None
