@@ -120,8 +120,8 @@ def is_dropping(name: str) -> bool:
 def files_below(folder: Path) -> list[Path]:
     """All files there, sorted by their paths, without droppings.
 
-    Links to folders are followed, but each folder is walked once, however many links lead to it: two that lead
-    back double the paths with every step.
+    Links to folders are followed, but each folder is walked once, however many links lead to it: two that
+    lead back double the paths with every step.
     """
     found: list[Path] = []
     seen: set[tuple[int, int]] = set()

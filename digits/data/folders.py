@@ -77,7 +77,7 @@ def _class_names(folder: Path) -> list[str]:
         # What is no UTF-8 comes as characters that are not printable either; of spaces, all are meant.
         if any(not each.isprintable() and unicodedata.category(each) != "Zs" for each in name):
             raise FolderError(
-                f"{_shown(folder / name)} has characters in its name that cannot be shown; a class needs another"
+                f"{_shown(folder / name)} has characters in its name that cannot be shown; rename it"
             )
     return names
 
