@@ -118,13 +118,30 @@ def is_dropping(name: str) -> bool:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """All files there, sorted by their paths, without droppings."""
-    found = []
-    for entry in sorted(folder.iterdir()):
-        if is_dropping(entry.name):
-            continue
-        found += files_below(entry) if entry.is_dir() else [entry]
-    return found
+    """All files there, sorted by their paths, without droppings.
+
+    Links to folders are followed, but each folder is walked once, however many links lead to it: two that
+    lead back double the paths with every step.
+    """
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    links = [folder]
+    for link in links:  # what is linked comes last, or it would be found by another name than its own
+        inside = [link]
+        while inside:
+            place = inside.pop()
+            status = place.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            for entry in sorted(place.iterdir()):
+                if is_dropping(entry.name):
+                    continue
+                if not entry.is_dir():
+                    found.append(entry)
+                else:
+                    (links if entry.is_symlink() else inside).append(entry)
+    return sorted(found)
 
 
 def copy_folder(source: Path, target: Path) -> None:

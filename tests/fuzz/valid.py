@@ -1,18 +1,22 @@
 """Valid inputs, for fuzzing to begin with."""
 
 import gzip
+import io
 import json
 import re
 import struct
+import tarfile
 import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.project import ROOT
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from digits.training.state import TrainingState
 
 
@@ -23,6 +27,54 @@ def texts(folder: str) -> Callable[[], list[bytes]]:
 def idx() -> list[bytes]:
     images = struct.pack(">2x2B3I", 8, 3, 2, 28, 28) + bytes(2 * 28 * 28)
     return [images, struct.pack(">2x2BI", 8, 1, 5) + bytes(range(5)), struct.pack(">2x2B", 8, 0) + b"\1"]
+
+
+@cache
+def images() -> list[bytes]:
+    """PNG and JPEG of all modes, with what a camera, or a program, writes beside the picture."""
+    from PIL import ExifTags, Image, ImageCms, PngImagePlugin
+
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.ImageDescription] = 6, "a digit"
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.ExifVersion: b"0220"}
+    said = PngImagePlugin.PngInfo()
+    said.add_text("key", "packed " * 9, zip=True)
+    said.add_itxt("key", "text")
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    grey = Image.linear_gradient("L").resize((12, 8))
+    pictures = [grey.convert(mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")]
+    pictures.append(Image.frombytes("I;16", (12, 8), grey.resize((24, 8)).tobytes()))
+    found = []
+    for picture in pictures:
+        transparent = {"transparency": 0} if picture.mode in ("L", "P") else {}
+        found.append(_saved(picture, "PNG", pnginfo=said, exif=exif, **transparent))
+    found.append(_saved(pictures[4], "PNG", icc_profile=profile))
+    found.append(_saved(grey, "PNG", save_all=True, append_images=[grey.rotate(9)]))
+    for picture in (grey, pictures[4], grey.convert("CMYK")):
+        found.append(_saved(picture, "JPEG", exif=exif, comment=b"of a digit"))
+    found.append(_saved(pictures[4], "JPEG", progressive=True, icc_profile=profile))
+    return found
+
+
+def _saved(picture: "Image", kind: str, **how: Any) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **how)
+    return file.getvalue()
+
+
+@cache
+def archives() -> list[bytes]:
+    """As npm packs them, and as GNU's tar does with long names."""
+    found = []
+    for form, name in ((tarfile.PAX_FORMAT, "ü" * 80), (tarfile.GNU_FORMAT, "long" * 40)):
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w", format=form) as archive:
+            for path, content in ((name, b"{}"), ("package/input.gz", gzip.compress(b"5" * 99, mtime=0))):
+                member = tarfile.TarInfo(path)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        found.append(file.getvalue()[:4096])
+    return found
 
 
 @cache

@@ -134,6 +134,23 @@ def test_what_editors_and_file_managers_leave_is_not_walked(littered: Path) -> N
     assert found == ["below/two.html", "one.py"]
 
 
+def test_each_folder_is_walked_once_whatever_links_lead_to_it(tmp_path: Path) -> None:
+    """Two links to their own folder would make 2 ** 40 paths, until the system takes no longer ones."""
+    folder, outside = tmp_path / "folder", tmp_path / "outside"
+    for name in ("folder/b/one", "folder/b/c/two", "outside/three"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for place in (folder, folder / "b/c", outside):
+        (place / "again").symlink_to(".")
+        (place / "and again").symlink_to(folder)
+    (folder / "a").symlink_to("b")  # before it, and yet its files are found by their own names
+    (folder / "d").symlink_to(outside)
+    (folder / "e").symlink_to(outside)
+    (folder / "z").symlink_to("b/one")
+    found = [path.relative_to(folder).as_posix() for path in files_below(folder)]
+    assert found == ["b/c/two", "b/one", "d/three", "z"]
+
+
 def test_what_editors_and_file_managers_leave_is_not_copied(littered: Path, tmp_path: Path) -> None:
     copy_folder(littered, tmp_path / "copy")
     found = sorted(path.relative_to(tmp_path / "copy").as_posix() for path in (tmp_path / "copy").rglob("*"))

