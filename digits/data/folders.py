@@ -1,5 +1,6 @@
 """Images in files of PNG and JPEG, a folder for each class."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,16 +40,18 @@ def read(
     if stray := [path.name for path in inside if not path.is_dir()]:
         raise FolderError(f"{folder / stray[0]} belongs to no class; {HOW}")
     if not 2 <= len(inside) <= MOST_CLASSES:
-        raise FolderError(f"{folder} has {len(inside)} folders, not 2 to {MOST_CLASSES}; {HOW}")
+        folders = "1 folder" if len(inside) == 1 else f"{len(inside)} folders"
+        raise FolderError(f"{folder} has {folders}, not 2 to {MOST_CLASSES}; {HOW}")
     images: list[NDArray[np.uint8]] = []
     labels: list[int] = []
     for label, place in enumerate(inside):
         files = files_below(place)
         if len(files) < 2:
-            raise FolderError(
-                f"{place} has {len(files)} images; one to learn from and one to test is the least"
-            )
+            count = "1 image" if files else "no image"
+            raise FolderError(f"{place} has {count}; one to learn from and one to test is the least")
         for path in files:
+            if path.suffix.lower() not in SUFFIXES:
+                raise FolderError(f"{path} is no PNG or JPEG file; {HOW}")
             try:
                 images.append(prepare(grey_values(path)))
             except FolderError as error:
@@ -65,10 +68,11 @@ def grey_values(path: Path) -> NDArray[np.uint8]:
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    if path.suffix.lower() not in SUFFIXES:
-        raise FolderError(f"is no PNG or JPEG file; {HOW}")
     try:
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(path, formats=("PNG", "JPEG"))
+        with image:
             if max(image.size) > LARGEST:
                 raise FolderError(f"is {image.width} by {image.height} pixels; {LARGEST} is the most")
             upright = ImageOps.exif_transpose(image)
@@ -83,4 +87,6 @@ def grey_values(path: Path) -> NDArray[np.uint8]:
     except UnidentifiedImageError:
         raise FolderError("is no PNG or JPEG file, whatever its name says") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise FolderError(f"cannot be read: {error.strerror}") from None
         raise FolderError(f"is not whole: {' '.join(str(error).split())}") from None
