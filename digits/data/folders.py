@@ -46,16 +46,18 @@ def read(
         raise FolderError(f"data.images is {str(folder)!r}, which is no folder; {HOW}")
     names = _class_names(folder)
     if not 2 <= len(names) <= MOST_CLASSES:
-        raise FolderError(f"{folder} has {len(names)} folders, not 2 to {MOST_CLASSES}; {HOW}")
+        count = "1 folder" if len(names) == 1 else f"{len(names)} folders"
+        raise FolderError(f"{folder} has {count}, not 2 to {MOST_CLASSES}; {HOW}")
     images: list[NDArray[np.uint8]] = []
     labels: list[int] = []
     for label, name in enumerate(names):
         files = files_below(folder / name)
         if len(files) < 2:
-            raise FolderError(
-                f"{folder / name} has {len(files)} images; one to learn from and one to test is the least"
-            )
+            count = "1 image" if files else "no image"
+            raise FolderError(f"{folder / name} has {count}; one to learn from and one to test is the least")
         for path in files:
+            if path.suffix.lower() not in SUFFIXES:
+                raise FolderError(f"{_shown(path)} is no PNG or JPEG file; {HOW}")
             try:
                 images.append(prepare(grey_values(path)))
             except FolderError as error:
@@ -94,9 +96,7 @@ def grey_values(path: Path) -> NDArray[np.uint8]:
     """
     from PIL import Image, UnidentifiedImageError
 
-    if path.suffix.lower() not in SUFFIXES:
-        raise FolderError(f"is no PNG or JPEG file; {HOW}")
-    if not path.is_file():
+    if path.exists() and not path.is_file():
         raise FolderError("is no regular file, nor a link to one")  # to open a pipe is to wait for its writer
     try:
         with warnings.catch_warnings():
@@ -118,6 +118,8 @@ def grey_values(path: Path) -> NDArray[np.uint8]:
     except Image.DecompressionBombError as error:
         raise FolderError(f"is too large: {error}") from None
     except Exception as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise FolderError(f"cannot be read: {error.strerror}") from None
         # struct.error, TypeError, IndexError: what Pillow's many decoders stumble over is nowhere listed.
         cause = " ".join(str(error).split()) or type(error).__name__
         raise FolderError(f"is not whole: {cut(cause)}") from None

@@ -1,9 +1,9 @@
 """From a photo of handwriting to a drawing, in the same steps as web/page/photo.js in the browser.
 
 Paper is never evenly lit: there are lamps, shadows, folds. The paper behind the ink is found by a
-morphological closing (Serra 1982), which fills what is dark and narrow and leaves the edges of shadows where
-they are. As light multiplies, ink is a share of that paper's brightness; Otsu's threshold (1979) tells it
-from what is left of shadows.
+morphological closing (Serra 1982), which fills what is dark and narrow and leaves the edges of shadows and of
+dark tables where they are. As light multiplies, ink is a share of that paper's brightness; Otsu's threshold
+(1979) tells it from what is left of shadows.
 """
 
 import numpy as np
@@ -20,8 +20,12 @@ WINDOW = 6
 """Lines are thinner than this part of the longer side."""
 FAINTEST = 40
 """Ink must be darker than paper by as many of 255 steps: less is a shadow, or the grain of the paper."""
-DIMMEST = 96
-"""Paper that is dimmer counts as if it were not: its grain would look like ink."""
+DIM = 3
+"""Paper that is dimmer than this part of the brightest counts as if it were not: it may be a table's wood."""
+GRAIN = 24
+"""Nor does paper count as dimmer than so many times its grain, which would look like ink."""
+CLEAR = 8
+"""Ink must be darker than paper by as many times the grain, else it is some."""
 SPECK = 0.15
 """A piece with a longer side below this share of the longest one is dirt."""
 SMALLEST = 30
@@ -52,8 +56,10 @@ def _smaller(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _ink(grey: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """Grey values of the ink alone, of the same shape: half at its edge, all some way inside."""
     dark = _darkness(grey)
-    level = _level(dark)
-    if level < FAINTEST:
+    counts = np.bincount(dark.ravel(), minlength=256)
+    grain = _quantile(counts, 0.75)
+    level = _level(counts, grain)
+    if level < max(FAINTEST, CLEAR * grain):
         return None
     # From a quarter of the level, no ink, to three quarters, all of it.
     ink = np.floor(np.clip((4 * dark.astype(float) - level) / (2 * level), 0, 1) * 255 + TIE).astype(np.uint8)
@@ -68,22 +74,35 @@ def _darkness(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Where ink is brighter than paper, they change places first.
     """
     window = max(3, max(grey.shape) // WINDOW) | 1
-    if _is_light_on_dark(grey, 2 * window + 1):
-        grey = 255 - grey
-    closed = _closed(grey, window)
-    darkness = np.floor(255 * (1 - grey / np.maximum(DIMMEST, closed)) + TIE).astype(np.int64)
+    inverted = 255 - grey
+    closed, closed_inverted = _closed(grey, window), _closed(inverted, window)
+    if _is_light_on_dark(grey, closed, 255 - closed_inverted, window):
+        grey, closed = inverted, closed_inverted
     # Of grainy paper, the closing is the brightest grains.
-    grain = _quantile(np.bincount(darkness.ravel(), minlength=256), 0.5)
-    return np.maximum(0, darkness - grain).astype(np.uint8)
+    below = np.bincount((closed - grey).ravel(), minlength=256)
+    usual = _quantile(below, 0.5)
+    grain = max(1, _quantile(below, 0.75) - usual)
+    paper = np.maximum(0, closed.astype(np.int64) - usual)
+    brightest = _quantile(np.bincount(paper.ravel(), minlength=256), 0.9)
+    least = max(GRAIN * grain, brightest // DIM)
+    return np.floor(255 * (np.maximum(0, paper - grey) / np.maximum(least, paper)) + TIE).astype(np.uint8)
 
 
-def _is_light_on_dark(grey: NDArray[np.uint8], window: int) -> bool:
-    """Whether the rare pixels among those around them are the bright ones: the sign of the third moment."""
-    sums, count = grey.astype(np.int64), np.ones(grey.shape, np.int64)
+def _is_light_on_dark(
+    grey: NDArray[np.uint8], closed: NDArray[np.uint8], opened: NDArray[np.uint8], window: int
+) -> bool:
+    """Whether the bright pixels are the rarer ones.
+
+    Only near what is narrow, as an edge of a shadow or of a table has two sides, and neither is ink. There,
+    the middle between the lightest and the darkest tells which pixels are bright.
+    """
+    contrast = closed.astype(np.int64) - opened
+    narrow = (4 * contrast >= contrast.max()).astype(np.int64)
+    reach = 2 * ((window + 2) // 3) + 1
+    middles, count = narrow * (closed.astype(np.int64) + opened), narrow
     for axis in (0, 1):
-        sums, count = _sums(sums, window, axis), _sums(count, window, axis)
-    difference = grey - sums / count
-    return float((difference**3).sum()) > 0
+        middles, count = _sums(middles, reach, axis), _sums(count, reach, axis)
+    return int(np.sign(2 * grey.astype(np.int64) * count - middles).sum()) < 0
 
 
 def _sums(values: NDArray[np.int64], window: int, axis: int) -> NDArray[np.int64]:
@@ -105,10 +124,12 @@ def _closed(grey: NDArray[np.uint8], window: int) -> NDArray[np.uint8]:
     return least[half:-half, half:-half]
 
 
-def _level(dark: NDArray[np.uint8]) -> int:
-    """The usual darkness of ink: the median of the darker class of what stands out from the paper's grain."""
-    counts = np.bincount(dark.ravel(), minlength=256)
-    grain = _quantile(counts, 0.75)
+def _level(counts: NDArray[np.integer], grain: int) -> int:
+    """The usual darkness of ink: the median of the darker class of what stands out from the paper's grain.
+
+    From the number of pixels of each darkness.
+    """
+    counts = counts.copy()
     counts[: max(8, 4 * grain) + 1] = 0
     if not counts.any():
         return 0

@@ -4,6 +4,7 @@ import csv
 import re
 import shutil
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -13,8 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
+from benchmarks.photos import BY_HAND
+from digits.page.preparation import rasterize
 from tests.patience import PATIENCE
 from tests.project import ROOT, Project
 from tests.shared import free_port
@@ -134,6 +138,59 @@ def test_a_photo_is_read_in_python_and_in_a_browser(project: Project, browser: B
         page.set_input_files("input", str(project.folder / "examples/photo/photo.jpg"))
         expect(page.locator("pre")).not_to_be_empty()
         shown = page.locator("pre").inner_text().split()
+        notes = project.folder / "notes.png"
+        notes.write_text("no picture\n")
+        page.set_input_files("input", str(notes))
+        expect(page.locator("pre")).to_have_text("notes.png is no picture that this browser can open.")
         page.close()
     assert shown[::2] == said[::2]
     assert np.allclose(np.array(shown[1::2], float), np.array(said[1::2], float), atol=0.02)
+
+
+FAULTS = {
+    "text.png": "is no PNG or JPEG file, whatever its name says",
+    "empty.png": "is no PNG or JPEG file, whatever its name says",
+    "lines.svg": "is no PNG or JPEG file, whatever its name says",
+    "cut.jpg": "is not whole: ",
+    "huge.png": "is 12000 by 9000 pixels; 10000 is the most",
+    "missing.png": "cannot be read: No such file or directory",
+}
+
+
+def read(project: Project, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(ROOT / "examples/photo/read.py"), *arguments]
+    env = {**project.env, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, cwd=project.folder, env=env, capture_output=True, text=True, timeout=PATIENCE
+    )
+
+
+def test_what_is_no_photo_or_no_model_is_one_line(project: Project) -> None:
+    folder = project.folder
+    (folder / "text.png").write_text("no picture\n")
+    (folder / "empty.png").touch()
+    (folder / "lines.svg").write_text("<svg/>\n")
+    (folder / "cut.jpg").write_bytes((ROOT / "examples/photo/photo.jpg").read_bytes()[:9000])
+    Image.new("1", (12_000, 9_000)).save(folder / "huge.png")
+    for name, words in FAULTS.items():
+        done = read(project, "models/model.onnx", name)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"error: {name} {words}")
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+    for model in ("missing.onnx", "text.png"):
+        done = read(project, model, "text.png")
+        assert done.stderr.startswith(f"error: {model} is no model of digits: ")
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert read(project).stderr == "usage: read.py MODEL PHOTO\n"
+
+
+def test_what_is_transparent_is_paper_and_16_bits_are_grey(project: Project) -> None:
+    drawn = rasterize(BY_HAND[3]["strokes"], 280, 24)
+    Image.fromarray(255 - drawn).save(project.folder / "plain.png")
+    Image.fromarray((255 - drawn).astype(np.uint16) * 257).save(project.folder / "deep.png")
+    clear = np.zeros((280, 280, 4), np.uint8)
+    clear[..., 3] = drawn
+    Image.fromarray(clear).save(project.folder / "clear.png")
+    said = {read(project, "models/model.onnx", f"{name}.png").stdout for name in ("plain", "deep", "clear")}
+    assert len(said) == 1
+    assert said.pop().startswith("3 ")

@@ -18,12 +18,14 @@ def test_pictures_become_the_same_bytes() -> None:
     pictures = []
     for number, size in enumerate(SIZES * 3):
         chosen = random.integers(0, len(DRAWINGS), 1 + number % 2)
-        pictures.append(grey_values(photo([DRAWINGS[at] for at in chosen], random, size)))
+        drawings = [DRAWINGS[at] for at in chosen]
+        pictures.append(grey_values(photo(drawings, random, size, table=number % 4 == 3)))
     small = np.zeros((28, 28), np.uint8)
     small[4:24, 12:16] = 255
     noise = random.integers(0, 256, (90, 70), dtype=np.uint8)
     pictures += [
         255 - pictures[0],
+        255 - pictures[3],
         small,
         noise,
         np.full((50, 60), 200, np.uint8),

@@ -1,5 +1,6 @@
 // What the network says of a drawing, for a person: bars and words.
 import { imageButton } from "./images.js";
+import { withArticle } from "./words.js";
 
 const find = (selector) => document.querySelector(selector);
 let bars = [];
@@ -94,7 +95,7 @@ function reading(all, count, chosen) {
 
 /** The name of a class, and how sure the network is. */
 function said(name, probability) {
-  const what = name.length > 1 ? `This looks like: ${name}` : `This is a ${name}`;
+  const what = name.length > 1 ? `This looks like: ${name}` : `This is ${withArticle(name)}`;
   return `${what}, with a probability of ${percent(probability)}.`;
 }
 

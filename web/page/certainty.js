@@ -1,6 +1,7 @@
 // Says of a drawing whether its digit is proven, and how much change it is proven to bear.
 import { isFamiliar } from "./answer.js";
 import { modelBytes } from "./classifier.js";
+import { short, withArticle } from "./words.js";
 
 let worker;
 let asked = 0;
@@ -47,7 +48,7 @@ function write(line, ...parts) {
 
 function words({ digit, rival, margin, bound }, read, supposed, { classes, noun }) {
   const [name, other] = [classes[digit], classes[rival]];
-  const a = name.length > 1 ? name : `a ${name}`;
+  const a = name.length > 1 ? name : withArticle(name);
   const numbers =
     `its log-probability leads that of ${other} by ${short(margin)}, ` +
     `and rounding can change that by ${short(bound)} at most.`;
@@ -61,5 +62,3 @@ function ofRadius({ safe, largest }) {
   const most = safe === largest ? `${safe} grey values of 255, or more` : `${safe} of 255 grey values`;
   return `The answer stays the same if each pixel changes by up to ${most}.`;
 }
-
-const short = (value) => value.toPrecision(2).replace(/e.*/, (power) => ` · 10^${Number(power.slice(1))}`);

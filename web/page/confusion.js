@@ -13,7 +13,7 @@ export function showConfusion({ labels, predictions, classes, data }, open) {
     cells[classAt(labels, index)][classAt(predictions, index)].push(index);
   }
   find("#confusion").classList.toggle("named", names.some((name) => name.length > 1));
-  find("#confusion").classList.toggle("wide", names.length > 10);
+  find("#confusion").style.setProperty("--columns", names.length);
   const most = Math.max(...cells.flatMap((row, a) => row.map((found, p) => (a === p ? 0 : found.length))), 1);
   const head = names.map((name) => element("th", { scope: "col" }, element("span", { title: name }, name)));
   const recall = element("th", { scope: "col", title: "Share of its images that were recognized" }, "recall");

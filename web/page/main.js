@@ -74,7 +74,10 @@ export function open(image, title) {
   find("#draw").scrollIntoView({ block: "nearest" });
 }
 
-drawing.addEventListener("change", update);
+drawing.addEventListener("change", () => {
+  find("#picture-failure").hidden = true; // of a picture before
+  update();
+});
 find("#undo").addEventListener("click", () => drawing.undo());
 find("#clear").addEventListener("click", () => drawing.clear());
 addEventListener("keydown", (event) => {
@@ -82,6 +85,7 @@ addEventListener("keydown", (event) => {
     event.preventDefault();
     drawing.undo();
   } else if (event.key === "Escape" || (event.key === "Delete" && event.target === find("#pad"))) {
+    find("#picture-failure").hidden = true;
     drawing.clear();
   }
 });

@@ -39,7 +39,9 @@ export class Pad {
     for (const stroke of this.#drawing.strokes) {
       context.beginPath();
       context.moveTo(stroke[0], stroke[1]);
-      for (let i = 0; i < stroke.length; i += 2) context.lineTo(stroke[i], stroke[i + 1]);
+      // A line must have a length to be painted: a tap's is too short to be seen, its round ends are not.
+      if (stroke.length === 2) context.lineTo(stroke[0] + 0.01, stroke[1]);
+      for (let i = 2; i < stroke.length; i += 2) context.lineTo(stroke[i], stroke[i + 1]);
       context.stroke();
     }
     if (this.#pen.isShown) this.#paintPen(context);

@@ -7,7 +7,9 @@ const SHEET = 280;
 const MARGIN = 20;
 const WINDOW = 6;
 const FAINTEST = 40;
-const DIMMEST = 96;
+const DIM = 3;
+const GRAIN = 24;
+const CLEAR = 8;
 const SPECK = 0.15;
 const SMALLEST = 30;
 
@@ -37,8 +39,10 @@ function smaller(grey, width) {
 /** Grey values of the ink alone: half at its edge, all some way inside. */
 function inkOf(grey, width) {
   const dark = darkness(grey, width);
-  const level = levelOf(dark);
-  if (level < FAINTEST) return null;
+  const counts = countsOf(dark);
+  const grain = quantile(counts, 0.75);
+  const level = levelOf(counts, grain);
+  if (level < Math.max(FAINTEST, CLEAR * grain)) return null;
   // From a quarter of the level, no ink, to three quarters, all of it.
   const share = (value) => Math.min(Math.max((4 * value - level) / (2 * level), 0), 1);
   const ink = floor(Float64Array.from(dark, (value) => share(value) * 255));
@@ -50,30 +54,32 @@ function inkOf(grey, width) {
 /** By how much a pixel is darker than the paper around it, in 255ths of the paper's brightness. */
 function darkness(grey, width) {
   const window = Math.max(3, Math.floor(Math.max(width, grey.length / width) / WINDOW)) | 1;
-  if (isLightOnDark(grey, width, 2 * window + 1)) grey = grey.map((value) => 255 - value);
-  const closed = closedBy(grey, width, window);
-  const found = floor(Float64Array.from(grey, (value, place) => 255 * (1 - value / Math.max(DIMMEST, closed[place]))));
-  const grain = quantile(countsOf(found), 0.5);
-  return found.map((value) => Math.max(0, value - grain));
+  const inverted = grey.map((value) => 255 - value);
+  let [closed, closedInverted] = [closedBy(grey, width, window), closedBy(inverted, width, window)];
+  const opened = closedInverted.map((value) => 255 - value);
+  if (isLightOnDark(grey, closed, opened, width, window)) [grey, closed] = [inverted, closedInverted];
+  // Of grainy paper, the closing is the brightest grains.
+  const below = countsOf(closed.map((value, place) => value - grey[place]));
+  const usual = quantile(below, 0.5);
+  const grain = Math.max(1, quantile(below, 0.75) - usual);
+  const paper = closed.map((value) => Math.max(0, value - usual));
+  const brightest = quantile(countsOf(paper), 0.9);
+  const least = Math.max(GRAIN * grain, Math.floor(brightest / DIM));
+  const share = (value, place) => Math.max(0, paper[place] - value) / Math.max(least, paper[place]);
+  return floor(Float64Array.from(grey, (value, place) => 255 * share(value, place)));
 }
 
-/** Whether the rare pixels among those around them are the bright ones: the sign of the third moment. */
-function isLightOnDark(grey, width, window) {
-  const height = grey.length / width;
-  const sums = windowSums(windowSums(Float64Array.from(grey), width, window, true), width, window, false);
-  let moment = 0;
-  for (let row = 0; row < height; row++) {
-    for (let column = 0; column < width; column++) {
-      const place = row * width + column;
-      const count = reach(row, height, window) * reach(column, width, window);
-      moment += (grey[place] - sums[place] / count) ** 3;
-    }
-  }
-  return moment > 0;
+/** Whether the bright pixels are the rarer ones, near what is narrow; the middle there tells which are bright. */
+function isLightOnDark(grey, closed, opened, width, window) {
+  const most = closed.reduce((most, value, place) => Math.max(most, value - opened[place]), 0);
+  const narrow = closed.map((value, place) => (4 * (value - opened[place]) >= most ? 1 : 0));
+  const reach = 2 * Math.floor((window + 2) / 3) + 1;
+  const sumsOf = (values) =>
+    [true, false].reduce((sums, isColumn) => windowSums(sums, width, reach, isColumn), values);
+  const middles = sumsOf(Float64Array.from(narrow, (is, place) => is * (closed[place] + opened[place])));
+  const count = sumsOf(narrow);
+  return grey.reduce((sum, value, place) => sum + Math.sign(2 * value * count[place] - middles[place]), 0) < 0;
 }
-
-const reach = (place, length, window) =>
-  Math.min(place + (window >> 1) + 1, length) - Math.max(place - (window >> 1), 0);
 
 /** Calls `line` with the first place, the step and the length of each column, or of each row. */
 function forEachLine(size, width, isColumn, line) {
@@ -140,9 +146,8 @@ function extremes(grey, width, window, better) {
 }
 
 /** The usual darkness of ink: of what stands out from the grain of the paper, the median of the darker class. */
-function levelOf(dark) {
-  const counts = countsOf(dark);
-  counts.fill(0, 0, Math.max(8, 4 * quantile(counts, 0.75)) + 1);
+function levelOf(counts, grain) {
+  counts.fill(0, 0, Math.max(8, 4 * grain) + 1);
   let [all, total] = [0, 0];
   counts.forEach((count, value) => {
     all += count;

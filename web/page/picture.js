@@ -32,11 +32,22 @@ export function takePictures(buttons, line, show) {
   });
 }
 
+/** The element of a file of SVG, whose lines a browser makes pixels of in no other way. */
+async function drawn(file) {
+  const reader = new FileReader();
+  await new Promise((resolve, reject) => {
+    Object.assign(reader, { onload: resolve, onerror: reject }).readAsDataURL(file);
+  });
+  const picture = Object.assign(new Image(), { src: reader.result });
+  await picture.decode();
+  return picture;
+}
+
 /** Grey values of a file, row by row, 0 black to 255 white; what is transparent is white. */
 export async function greyValues(file) {
   let picture;
   try {
-    picture = await createImageBitmap(file); // as the camera was held
+    picture = await (file.type === "image/svg+xml" ? drawn(file) : createImageBitmap(file)); // as the camera was held
   } catch {
     throw new Error(`${file.name || "What was pasted"} is no picture that this browser can open.`);
   }
@@ -47,7 +58,7 @@ export async function greyValues(file) {
   Object.assign(context, { fillStyle: "#fff", imageSmoothingQuality: "high" });
   context.fillRect(0, 0, width, height);
   context.drawImage(picture, 0, 0, width, height);
-  picture.close();
+  picture.close?.();
   const { data } = context.getImageData(0, 0, width, height);
   const grey = new Uint8Array(width * height);
   for (let place = 0; place < grey.length; place++) {

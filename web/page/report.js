@@ -3,6 +3,7 @@ import { lineChart } from "./charts.js";
 import { checkAll } from "./check.js";
 import { showConfusion } from "./confusion.js";
 import { element, imageButton } from "./images.js";
+import { withArticle } from "./words.js";
 
 const find = (selector) => document.querySelector(selector);
 const words = (key) => key.replaceAll("_", " ").replace(/\.(?=\w)/g, ": ");
@@ -14,7 +15,7 @@ export function showReport(report, open) {
   showMistakes(report, open);
   showCurves(report.training);
   showCertificate(report.parity);
-  fillTable(find("#data"), report.data);
+  fillTable(find("#data"), flat(report.data));
   fillTable(find("#hashes"), report.hashes, (key) => key);
   fillTable(find("#parameters"), flat(report.parameters), (key) => key);
   fillTable(find("#model"), report.model);
@@ -40,12 +41,14 @@ const percent = (share) => `${(100 * share).toFixed(2)}\u00a0%`;
 function showMistakes({ mistakes, metrics, data }, open) {
   find("#mistakes-shown").textContent = mistakes.length;
   find("#mistakes-all").textContent = metrics.mistakes.toLocaleString("en");
+  if (!mistakes.length) find("#mistakes-words").textContent = "There are none.";
   for (const mistake of mistakes) {
     const image = Uint8Array.from(atob(mistake.image), (character) => character.charCodeAt(0));
     const [actual, predicted] = [data.classes[mistake.actual], data.classes[mistake.predicted]];
-    const a = actual.length > 1 || predicted.length > 1 ? "" : "a "; // a name is no noun
-    const title = `${a}${actual}, taken for ${a}${predicted} (${percent(mistake.probability)})`;
-    const caption = a ? `${actual} → ${predicted}` : `→ ${predicted}`;
+    const isNamed = actual.length > 1 || predicted.length > 1; // a name is no noun
+    const [one, other] = isNamed ? [actual, predicted] : [actual, predicted].map(withArticle);
+    const title = `${one}, taken for ${other} (${percent(mistake.probability)})`;
+    const caption = isNamed ? `→ ${predicted}` : `${actual} → ${predicted}`;
     const words = `Test image ${mistake.index}: ${title}`;
     find("#mistakes").append(imageButton(image, caption, words, () => open(image, words)));
   }
@@ -86,20 +89,22 @@ function showCertificate(parity) {
   }
 }
 
+const isTree = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
 /** Nested objects as one, with dotted keys. */
 function flat(tree, prefix = "") {
   return Object.entries(tree).reduce((facts, [key, value]) => {
-    const isTree = value !== null && typeof value === "object" && !Array.isArray(value);
-    return Object.assign(facts, isTree ? flat(value, `${prefix}${key}.`) : { [prefix + key]: value });
+    return Object.assign(facts, isTree(value) ? flat(value, `${prefix}${key}.`) : { [prefix + key]: value });
   }, {});
 }
 
 function text(value) {
   if (value === null || value === undefined || value === "") return "–";
   if (value === true || value === false) return value ? "yes" : "no";
-  if (Array.isArray(value)) return value.map(text).join(", ") || "–";
+  if (Array.isArray(value)) return value.map(text).join(value.some(isTree) ? "; " : ", ") || "–";
   if (typeof value === "number") return number(value);
-  return typeof value === "object" ? JSON.stringify(value) : value;
+  if (!isTree(value)) return value;
+  return Object.entries(flat(value)).map(([key, part]) => `${words(key)} ${text(part)}`).join(", ") || "–";
 }
 
 function number(value) {
@@ -109,7 +114,8 @@ function number(value) {
 
 function fillTable(table, facts, named = words) {
   for (const [key, value] of Object.entries(facts)) {
-    const name = element("th", { scope: "row" }, named(key));
+    const parts = named(key).split(/(?<=[._])/); // where a long name may be broken
+    const name = element("th", { scope: "row" }, ...parts.flatMap((part) => [part, element("wbr")]));
     table.append(element("tr", {}, name, element("td", {}, text(value))));
   }
 }

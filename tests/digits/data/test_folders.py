@@ -113,6 +113,10 @@ def spoil(images: Path, fault: str) -> None:
         draw(images / "alone.png", "circle")
     elif fault == "empty":
         (images / "triangle").mkdir()
+    elif fault == "alone":
+        draw(images / "triangle/0.png", "circle")
+    elif fault == "huge":
+        Image.new("1", (12_000, 9_000)).save(path)
 
 
 FAULTS = {
@@ -128,7 +132,9 @@ FAULTS = {
     "moving": "circle/\\x1b[2J.png is no PNG or JPEG file, whatever its name says",
     "other": "circle/3.gif is no PNG or JPEG file; data.images must be a folder with",
     "stray": "alone.png belongs to no class; data.images must be a folder with",
-    "empty": "triangle has 0 images; one to learn from and one to test is the least",
+    "huge": "circle/3.png is 12000 by 9000 pixels; 10000 is the most",
+    "alone": "triangle has 1 image; one to learn from and one to test is the least",
+    "empty": "triangle has no image; one to learn from and one to test is the least",
 }
 
 
@@ -199,7 +205,7 @@ def test_a_folder_that_is_none_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(FolderError, match=r"^data\.images is '.*/nowhere', which is no folder; "):
         fetch(tmp_path / "nowhere")
     (tmp_path / "one/only").mkdir(parents=True)
-    with pytest.raises(FolderError, match=r"/one has 1 folders, not 2 to 256; "):
+    with pytest.raises(FolderError, match=r"/one has 1 folder, not 2 to 256; "):
         fetch(tmp_path / "one")
 
 

@@ -51,6 +51,35 @@ def test_paper_alone_has_no_ink() -> None:
     assert sheet(np.zeros((1, 1), np.uint8)) is None
 
 
+@pytest.mark.parametrize("noise", [2, 12, 35])
+def test_grain_is_not_ink_where_the_light_is_dim(noise: int) -> None:
+    light = np.linspace(80, 230, 400) * np.linspace(0.8, 1, 300)[:, None]
+    grey = light + np.random.default_rng(7).normal(0, noise, light.shape)
+    assert sheet(np.clip(grey, 0, 255).astype(np.uint8)) is None
+
+
+@pytest.mark.parametrize("inverted", [False, True], ids=["dark on light", "light on dark"])
+@pytest.mark.parametrize("margin", [20, 60, 300])
+@pytest.mark.parametrize("table", [15, 54, 120])
+def test_paper_on_a_table_is_read_however_much_is_seen_of_the_table(
+    table: int, margin: int, inverted: bool
+) -> None:
+    drawn = rasterize(BY_HAND[4]["strokes"], 280, 16)
+    grey = np.pad(np.pad(235 - drawn // 5 * 4, 60, constant_values=235), margin, constant_values=table)
+    grey = grey + np.random.default_rng(8).normal(0, 3, grey.shape)
+    grey = np.clip(255 - grey if inverted else grey, 0, 255).astype(np.uint8)
+    assert alike(sheet(grey), drawn) > 0.6
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.6])
+def test_a_digit_half_in_a_deep_shadow_is_whole(share: float) -> None:
+    drawn = rasterize(BY_HAND[3]["strokes"], 280, 16)
+    grey = np.pad(235 - drawn * 0.8, 60, constant_values=235)
+    grey[:, : int(400 * share)] *= 0.25
+    grey = np.clip(grey + np.random.default_rng(8).normal(0, 2, grey.shape), 0, 255)
+    assert alike(sheet(grey.astype(np.uint8)), drawn) > 0.6
+
+
 def test_dirt_and_the_edge_of_a_table_are_not_ink() -> None:
     random = np.random.default_rng(6)
     grey = paper(300, 400, random)
