@@ -9,10 +9,10 @@ from pathlib import Path
 
 from digits.common import versions
 from digits.common.choices import code_sha256
-from digits.common.files import replacing
+from digits.common.files import files_below, replacing
 from digits.common.parameters_file import ParameterError
 from digits.common.stage import run
-from digits.common.wording import shown
+from digits.common.wording import cut, shown
 from digits.onnx.runtime import ORACLE, YARDSTICK
 from digits.parameters.schema import Parameters, read
 
@@ -24,6 +24,21 @@ def write(name: str, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def refuse_what_dvc_cannot_read(images: Path) -> None:
+    """DVC reads them before the stage does: for the writer of a pipe it waits, of a name it says no path.
+
+    Raises:
+        ParameterError: naming the file.
+    """
+    for path in files_below(images) if images.is_dir() else [images]:
+        if path.exists() and not path.is_file():
+            raise ParameterError(f"{cut(str(path))} is no regular file; data.images must hold nothing else")
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            raise ParameterError(f"{cut(str(path))} has a name that is not UTF-8; rename it") from None
+
+
 def main(parameters: Parameters) -> None:
     images = parameters.data.images
     if not Path(images).exists():
@@ -31,6 +46,7 @@ def main(parameters: Parameters) -> None:
         raise ParameterError(
             f"data.images is {shown(images)}, which is not there; docs/data.md says what it holds"
         )
+    refuse_what_dvc_cannot_read(Path(images))
     train = parameters.train
     runtimes = code_sha256("digits.runtimes", [ORACLE, YARDSTICK, *parameters.verify.runtimes])
     # With their values, for dvc.yaml cannot name those of a list.

@@ -1,5 +1,6 @@
 """Images in files of PNG and JPEG, a folder for each class."""
 
+import os
 import unicodedata
 import warnings
 from collections.abc import Callable
@@ -96,7 +97,7 @@ def grey_values(path: Path) -> NDArray[np.uint8]:
     """
     from PIL import Image, UnidentifiedImageError
 
-    if path.exists() and not path.is_file():
+    if os.path.lexists(path) and not path.is_file():
         raise FolderError("is no regular file, nor a link to one")  # to open a pipe is to wait for its writer
     try:
         with warnings.catch_warnings():

@@ -66,9 +66,9 @@ def test_paper_on_a_table_is_read_however_much_is_seen_of_the_table(
 ) -> None:
     drawn = rasterize(BY_HAND[4]["strokes"], 280, 16)
     grey = np.pad(np.pad(235 - drawn // 5 * 4, 60, constant_values=235), margin, constant_values=table)
-    grey = grey + np.random.default_rng(8).normal(0, 3, grey.shape)
-    grey = np.clip(255 - grey if inverted else grey, 0, 255).astype(np.uint8)
-    assert alike(sheet(grey), drawn) > 0.6
+    grainy = grey + np.random.default_rng(8).normal(0, 3, grey.shape)
+    photo = np.clip(255 - grainy if inverted else grainy, 0, 255).astype(np.uint8)
+    assert alike(sheet(photo), drawn) > 0.6
 
 
 @pytest.mark.parametrize("share", [0.2, 0.4, 0.6])
