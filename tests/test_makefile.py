@@ -35,7 +35,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def make(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    kept = {"PATH": os.environ["PATH"]}  # what an outer `make` was given is in the environment, too
     return subprocess.run(
         ["make", "PYTHON=python3", "VARIANT=default", *words],
         cwd=folder,
