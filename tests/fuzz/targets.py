@@ -17,6 +17,7 @@ from unittest.mock import patch
 from digits.common.errors import DigitsError
 from tests.fuzz import valid
 from tests.fuzz.files import file, params_file, scratch
+from tests.project import ROOT
 
 SEEDS = Path(__file__).with_name("seeds")
 """Inputs that were findings once, by target."""
@@ -165,6 +166,24 @@ def override(data: bytes) -> None:
     changed_parameters()({key: value})
 
 
+def request(data: bytes) -> None:
+    """What Prefect's API is asked for: a recipe and overrides, of the types that the flow states."""
+    from flows.request import RequestError, with_recipe
+
+    try:
+        asked = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(asked, dict) or not isinstance(asked.get("overrides"), dict):
+        return
+    recipe = asked.get("recipe")
+    try:
+        overrides = with_recipe(ROOT, recipe if isinstance(recipe, str) else None, asked["overrides"])
+    except RequestError as error:
+        raise DigitsError(str(error)) from None
+    changed_parameters()(overrides)
+
+
 @cache
 def changed_parameters() -> Callable[[Mapping[str, object]], object]:
     from digits.parameters import schema
@@ -271,6 +290,7 @@ TARGETS = {
     "parameters": Target(parameters, valid.parameters, YAML_WORDS),
     "recipe": Target(recipe, valid.texts("recipes/*.yaml"), YAML_WORDS),
     "sweep": Target(sweep, valid.texts("sweeps/*.yaml"), SWEEP_WORDS),
+    "request": Target(request, lambda: valid.REQUESTS, JSON_WORDS),
     "override": Target(override, lambda: valid.OVERRIDES, YAML_WORDS),
     "model": Target(model, valid.model, JSON_WORDS),
     "origin": Target(origin, valid.origin, JSON_WORDS),

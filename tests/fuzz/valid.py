@@ -150,4 +150,9 @@ TRIALS = [
     json.dumps({"status": "diverged", "reason": "the loss is nan", "curve": [], "kept": None}).encode(),
 ]
 PACKED = [gzip.compress(bytes(9000), mtime=0), b"plain", gzip.compress(b"", mtime=0)]
+REQUESTS = [
+    b'{"overrides": {"train.epochs": 7, "train.loss": [{"name": "cross_entropy", "weight": 1.0}]}}',
+    b'{"recipe": "fast-mlp", "overrides": {"models.mlp.hidden_sizes": [5, 5], "data.set": "folder"}}',
+    b'{"recipe": null, "overrides": {"train": {"solver": "adam"}, "solvers.adam.betas": [0.9, 0.999]}}',
+]
 OVERRIDES = [b"train.epochs=1", b"train.loss=[{name: cross_entropy, weight: 1}]"]
