@@ -14,7 +14,7 @@ from pathlib import Path
 import atheris
 
 HERE = Path(__file__).parent
-INSTRUMENTED = ["digits", "flows", "prefect_dvc", "ruamel"]
+INSTRUMENTED = ["digits", "flows", "prefect_dvc", "ruamel", "PIL"]
 
 
 def fuzz(name: str, runs: int, seed: int, folder: Path = HERE) -> None:
