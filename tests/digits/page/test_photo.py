@@ -65,10 +65,10 @@ def test_paper_on_a_table_is_read_however_much_is_seen_of_the_table(
     table: int, margin: int, inverted: bool
 ) -> None:
     drawn = rasterize(BY_HAND[4]["strokes"], 280, 16)
-    grey = np.pad(np.pad(235 - drawn // 5 * 4, 60, constant_values=235), margin, constant_values=table)
-    grey = grey + np.random.default_rng(8).normal(0, 3, grey.shape)
-    grey = np.clip(255 - grey if inverted else grey, 0, 255).astype(np.uint8)
-    assert alike(sheet(grey), drawn) > 0.6
+    sheets = np.pad(np.pad(235 - drawn // 5 * 4, 60, constant_values=235), margin, constant_values=table)
+    grey = sheets + np.random.default_rng(8).normal(0, 3, sheets.shape)
+    found = sheet(np.clip(255 - grey if inverted else grey, 0, 255).astype(np.uint8))
+    assert alike(found, drawn) > 0.6
 
 
 @pytest.mark.parametrize("share", [0.2, 0.4, 0.6])
