@@ -23,7 +23,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from digits.common.parameters_file import ParameterError
-from digits.common.wording import shown
+from digits.common.text import shown
 from digits.common.yaml_text import YamlError, parse
 from flows.release import is_published
 from flows.request import RequestError, check, containers, with_recipe

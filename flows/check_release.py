@@ -13,7 +13,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from digits.common.wording import LONGEST_MESSAGE, cut
+from digits.common.text import LONGEST_MESSAGE, cut
 from digits.common.yaml_text import parse
 from flows import rebuild, signing
 from flows.provenance import (

@@ -14,7 +14,7 @@ import mlcroissant
 from digits.common.about import About
 from digits.common.errors import DigitsError
 from digits.common.files import replacing
-from digits.common.wording import LONGEST_MESSAGE, cut
+from digits.common.text import LONGEST_MESSAGE, cut
 from digits.data import raw
 from flows.bom import DATA_LICENSES
 

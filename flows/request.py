@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from digits.common.wording import cut, shown
+from digits.common.text import cut, shown
 from digits.parameters import recipes
 from digits.parameters import schema as parameters
 from flows.environment import ADDED, visible

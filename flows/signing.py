@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from digits.common.files import scratch_folder, sha256
-from digits.common.wording import LONGEST_MESSAGE, cut
+from digits.common.text import LONGEST_MESSAGE, cut
 from flows.provenance import SUMS
 from flows.received import UnreadableError, content, text
 from prefect_dvc.project import ProjectError

@@ -12,7 +12,7 @@ from digits.common.choices import code_sha256
 from digits.common.files import files_below, replacing
 from digits.common.parameters_file import ParameterError
 from digits.common.stage import run
-from digits.common.wording import cut, shown
+from digits.common.text import cut, shown
 from digits.onnx.runtime import ORACLE, YARDSTICK
 from digits.parameters.schema import Parameters, read
 

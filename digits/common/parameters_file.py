@@ -9,7 +9,7 @@ from ruamel.yaml.comments import CommentedSeq
 
 from digits.common.errors import DigitsError
 from digits.common.files import replacing
-from digits.common.wording import cut, shown
+from digits.common.text import cut, shown
 from digits.common.yaml_text import YamlError, read, yaml
 
 MOST = 1000

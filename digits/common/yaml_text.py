@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
 from digits.common.errors import DigitsError
-from digits.common.wording import LONGEST_MESSAGE, cut
+from digits.common.text import LONGEST_MESSAGE, cut
 
 MOST = 100_000
 """Values that a text may stand for, those of its aliases counted wherever they stand."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from digits.common.errors import DigitsError
 from digits.common.files import files_below, is_dropping
-from digits.common.wording import LONGEST_MESSAGE, cut
+from digits.common.text import LONGEST_MESSAGE, cut
 from digits.data.datasets import Dataset
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from digits.common.errors import DigitsError
 from digits.common.files import is_dropping
 from digits.common.numbers import PositiveInt
 from digits.common.section import Section
+from digits.common.text import shown
 from digits.common.yaml_text import YamlError
 
 BASE = "tutorial"
@@ -53,7 +54,7 @@ def read(folder: Path, name: str) -> Recipe:
     path = folder / f"{name}.yaml"
     if name not in names(folder):
         known = ", ".join(names(folder)) or f"none in {folder}"
-        raise RecipeError(f"there is no recipe {mistakes.shown(name)}; there are {known}")
+        raise RecipeError(f"there is no recipe {shown(name)}; there are {known}")
     try:
         return Recipe.model_validate(yaml_text.read(path))
     except YamlError as error:

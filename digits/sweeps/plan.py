@@ -18,6 +18,7 @@ from digits.common.files import is_dropping
 from digits.common.numbers import NonNegativeInt, PositiveInt
 from digits.common.parameters_file import ParameterError
 from digits.common.section import Section
+from digits.common.text import cut, shown
 from digits.common.yaml_text import YamlError
 from digits.parameters import schema as parameters
 from digits.parameters.schema import Parameters
@@ -143,7 +144,7 @@ def find(folder: Path, name: str) -> Path:
     known = sorted(path.stem for path in folder.glob("*.yaml") if not is_dropping(path.name))
     if name not in known:
         raise PlanError(
-            f"there is no sweep {mistakes.shown(name)}; there are {', '.join(known) or f'none in {folder}'}"
+            f"there is no sweep {shown(name)}; there are {', '.join(known) or f'none in {folder}'}"
         )
     return folder / f"{name}.yaml"
 
@@ -200,7 +201,7 @@ def lay_out(plan: Plan, params: Path) -> list[Point]:
 
 def _who(names: Sequence[str]) -> str:
     others = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
-    return f"{mistakes.cut(names[0])}{others}"
+    return f"{cut(names[0])}{others}"
 
 
 def _choices(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from digits.common import wording
 from digits.common.parameters_file import ParameterError
+from digits.common.text import LONGEST, shown
 from digits.common.yaml_text import YamlError, parse
 from digits.data import idx
 from digits.page.preparation import SIDE, prepare
@@ -111,8 +112,8 @@ def test_what_json_says_is_what_is_read(content: Any) -> None:
 @MANY
 @given(anything)
 def test_a_value_is_shown_in_one_short_line(value: Any) -> None:
-    assert len(wording.shown(value)) <= wording.LONGEST + 1
-    assert wording.shown(value).isprintable()
+    assert len(shown(value)) <= LONGEST + 1
+    assert shown(value).isprintable()
 
 
 @MANY

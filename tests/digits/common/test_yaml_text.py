@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from digits.common import wording
+from digits.common import text
 from digits.common.yaml_text import YamlError, parse, read
 
 
@@ -60,8 +60,8 @@ def test_aliases_stand_for_a_few_values_only(text: str, typ: str) -> None:
 
 
 def test_long_values_are_cut_in_messages() -> None:
-    assert wording.shown([1, "a", {"b": 2.5}]) == "[1, 'a', {'b': 2.5}]"
-    assert len(wording.shown(["x" * 1000] * 1000)) < 310
+    assert text.shown([1, "a", {"b": 2.5}]) == "[1, 'a', {'b': 2.5}]"
+    assert len(text.shown(["x" * 1000] * 1000)) < 310
 
 
 def test_of_many_values_without_aliases_it_does_not_blame_them() -> None:
