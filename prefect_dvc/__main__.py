@@ -96,14 +96,14 @@ def _run(limits: list[tuple[str, float]], pools: list[tuple[str, str]], **option
     from prefect_dvc.project import ProjectError, Stage
     from prefect_dvc.workspace import Workspace
 
+    parameters = options | {"limits": dict(limits), "pools": dict(pools)}
     workspace, stages, up_to_date, nothing_follows = Workspace(Path.cwd()), list[Stage](), False, False
     # The flow waits, or says what is wrong.
     with suppress(BusyError, ProjectError), workspace.alone():
         chosen = {name: options[name] for name in ("targets", "all_pipelines", "single_item")}
         stages = workspace.project.stages(**chosen)
         up_to_date = bool(stages) and not options["force"] and workspace.project.up_to_date(stages)
-        nothing_follows = up_to_date and idle.nothing_follows(workspace.project, options)
-    parameters = options | {"limits": dict(limits), "pools": dict(pools)}
+        nothing_follows = up_to_date and idle.nothing_follows(workspace.project, parameters)
     if nothing_follows and (results := idle.tell("repro", parameters, stages, embedded)):
         return _listed(results)
     from prefect_dvc.flow import repro  # loads Prefect

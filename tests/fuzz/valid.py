@@ -153,6 +153,6 @@ PACKED = [gzip.compress(bytes(9000), mtime=0), b"plain", gzip.compress(b"", mtim
 REQUESTS = [
     b'{"overrides": {"train.epochs": 7, "train.loss": [{"name": "cross_entropy", "weight": 1.0}]}}',
     b'{"recipe": "fast-mlp", "overrides": {"models.mlp.hidden_sizes": [5, 5], "data.set": "folder"}}',
-    b'{"recipe": null, "overrides": {"train": {"solver": "adam"}, "solvers.adam.betas": [0.9, 0.999]}}',
+    b'{"recipe": null, "overrides": {"train.solver": "adam", "solvers.adam.betas": [0.9, 0.999]}}',
 ]
 OVERRIDES = [b"train.epochs=1", b"train.loss=[{name: cross_entropy, weight: 1}]"]

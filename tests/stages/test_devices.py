@@ -18,6 +18,7 @@ def folder(tmp_path: Path) -> Path:
         (tmp_path / name).write_text((ROOT / name).read_text())
     for code in ("digits", "stages"):
         (tmp_path / code).symlink_to(ROOT / code)
+    (tmp_path / "images").symlink_to(ROOT / "images")
     parameters.write(tmp_path / "params.yaml", {"train.device": "cuda"})
     return tmp_path
 
