@@ -80,7 +80,13 @@ def test_a_server_whose_database_is_busy_is_asked_again(monkeypatch: pytest.Monk
 
 def test_what_is_still_to_be_done_after_stages_that_are_up_to_date(make: Any) -> None:
     project = make("linear")
-    options = {"commit_to": None, "experiment": None, "when_changed": False, "remote": True, "pools": {}}
+    options: dict[str, object] = {
+        "commit_to": None,
+        "experiment": None,
+        "when_changed": False,
+        "remote": True,
+        "pools": {},
+    }
     known = Project(project.folder)
     assert idle.nothing_follows(known, options)
     for other in (
