@@ -35,6 +35,16 @@ def changed(page: Page, site: Path, change: Callable[[Any], None], width: int = 
     bench.wait_until_ready(page)
 
 
+def assert_fits(page: Page, width: int) -> None:
+    """Nothing lies beyond the screen or is cut, and the frame of the paper is that of the canvas."""
+    assert page.evaluate(OVERFLOW) <= 0, width
+    assert page.evaluate(CLIPPED) == 0, width
+    paper, pad = (page.locator(name).bounding_box() for name in (".sheets > .paper", "#pad"))
+    assert paper
+    assert pad
+    assert paper["height"] - pad["height"] < 4
+
+
 def test_no_screen_is_too_narrow(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page()
     named = tmp_path / f"{LONG}.svg"
@@ -47,12 +57,7 @@ def test_no_screen_is_too_narrow(open_page: OpenPage, tmp_path: Path) -> None:
     assert answered(page) == "7", "a drawing of lines is a picture, too"
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
-        assert page.evaluate(OVERFLOW) <= 0, width
-        assert page.evaluate(CLIPPED) == 0, width
-        paper, pad = (page.locator(name).bounding_box() for name in (".sheets > .paper", "#pad"))
-        assert paper
-        assert pad
-        assert paper["height"] - pad["height"] < 4
+        assert_fits(page, width)
         values = page.locator("#parameters td").evaluate_all("(all) => all.map((one) => one.clientWidth)")
         assert min(values) > 0.4 * page.locator("#parameters").evaluate("(table) => table.clientWidth")
 
@@ -72,12 +77,7 @@ def test_classes_with_long_names_fit(open_page: OpenPage, site: Path, count: int
         changed(page, site, change, width)
         bench.draw(page, BY_HAND[1]["strokes"], steps=1)
         expect(page.locator("#certainty")).to_be_visible()
-        assert page.evaluate(OVERFLOW) <= 0, width
-        assert page.evaluate(CLIPPED) == 0, width
-        paper, pad = (page.locator(name).bounding_box() for name in (".sheets > .paper", "#pad"))
-        assert paper
-        assert pad
-        assert paper["height"] - pad["height"] < 4
+        assert_fits(page, width)
         page.unroute("**/report.json")
 
 
