@@ -9,16 +9,15 @@ import hashlib
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 from digits.common.text import LONGEST_MESSAGE, cut
 from digits.common.yaml_text import parse
 from flows import rebuild, signing
+from flows.changed_bytes import where
 from flows.provenance import (
     BILL,
-    BLOCK,
     LOCK,
     PARAMETERS,
     PROVENANCE,
@@ -107,7 +106,7 @@ def _of_files(folder: Path, here: set[str], hashes: Hashes) -> Iterator[str]:
                 yield f"{SUMS}: the hash of {name} was changed; the file is the one that {PROVENANCE} names"
                 continue
             with opened(folder / name) as file:
-                yield f"{name} was changed{_where(file, subject.get('annotations'), searches)}"
+                yield f"{name} was changed{where(file, subject.get('annotations'), searches)}"
         except UnreadableError as error:
             yield str(error)
 
@@ -127,46 +126,6 @@ def _subjects(statement: Any) -> dict[str, Any]:
 def _sha256_of(subject: Mapping[str, Any]) -> Any:
     digest = subject.get("digest")
     return digest.get("sha256") if isinstance(digest, dict) else None
-
-
-def _where(file: BufferedReader, annotations: Any, searches: Iterator[int]) -> str:
-    """Where a file differs from the one whose blocks are known."""
-    known = annotations if isinstance(annotations, dict) else {}
-    before, size = known.get("blocks"), known.get("bytes")
-    if not isinstance(before, list) or not isinstance(size, int) or known.get("blockSize") != BLOCK:
-        return ""
-    if len(before) != -(-size // BLOCK):
-        return ""
-    now = [hashlib.sha256(block).hexdigest() for block in iter(lambda: file.read(BLOCK), b"")]
-    length = file.tell()
-    changed = [i for i in range(max(len(before), len(now))) if before[i : i + 1] != now[i : i + 1]]
-    if not changed:
-        return ""
-    first = changed[0] * BLOCK
-    if length != size:
-        return f": it has {length:,} bytes and had {size:,}, and differs at or after byte {first:,}"
-    if len(changed) == 1 and next(searches, None) is not None:
-        file.seek(first)
-        block = file.read(BLOCK)
-        if byte := _byte(block, before[changed[0]]):
-            place, was = byte
-            return f": byte {first + place:,} is 0x{block[place]:02x} and was 0x{was:02x}"
-    last = min((changed[-1] + 1) * BLOCK, size) - 1
-    return f" between bytes {first:,} and {last:,}"
-
-
-def _byte(block: bytes, digest: str) -> tuple[int, int] | None:
-    """The place and the value of the one byte that gives the block its hash again; seconds of search."""
-    head = hashlib.sha256()
-    for place in range(len(block)):
-        tail = block[place + 1 :]
-        for was in range(256):
-            tried = head.copy()
-            tried.update(bytes([was]) + tail)
-            if tried.hexdigest() == digest:
-                return place, was
-        head.update(block[place : place + 1])
-    return None
 
 
 def _of_content(folder: Path, hashes: Hashes) -> list[str]:

@@ -5,6 +5,7 @@ refused.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,9 @@ def origin(project: Project, stages: Sequence[Stage], to: Destination) -> Origin
         ProjectError: there is none, or other files differ from it, so that what is made belongs to no commit;
             a name will not do.
     """
-    _check(project, "a branch", to.branch)
-    _check(project, "an experiment", to.experiment)
+    # DVC puts an experiment's name at the end of a reference, where it must be one part.
+    _check(project, "a branch", to.branch, unwanted="{}")
+    _check(project, "an experiment", to.experiment, unwanted="{}/")
     base = commit(project.root)
     if base is None:
         raise ProjectError(f"{project.root} has no commit to start from; make one: git commit")
@@ -58,20 +60,16 @@ def origin(project: Project, stages: Sequence[Stage], to: Destination) -> Origin
     return Origin(base, paths, to)
 
 
-def _check(project: Project, what: str, name: str | None) -> None:
+def _check(project: Project, what: str, name: str | None, unwanted: str) -> None:
     """Find out before the run whether Git will take a name after it."""
     if name is None:
         return
     filled = name.replace("{run}", "run")
-    refused = not filled.isprintable() or any(sign in filled for sign in "{}")
-    # DVC puts an experiment's name at the end of a reference, where it must be one part.
-    refused |= what == "an experiment" and "/" in filled
-    try:
-        git(project.root, "check-ref-format", "--branch", "run" if refused else filled)
-    except GitError:
-        refused = True
-    if refused:
-        raise ProjectError(f"{name!r} is no name for {what}; of what is in braces, {{run}} alone is known")
+    if filled.isprintable() and not any(sign in filled for sign in unwanted):
+        with suppress(GitError):
+            git(project.root, "check-ref-format", "--branch", filled)
+            return
+    raise ProjectError(f"{name!r} is no name for {what}; of what is in braces, {{run}} alone is known")
 
 
 def publish(project: Project, start: Origin) -> str:

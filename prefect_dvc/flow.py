@@ -117,7 +117,8 @@ def work(
     Raises:
         ProjectError: something of that is not possible.
     """
-    _check_pools(workspace, stages, how)
+    if how.pools:
+        _check_pools(workspace, stages, how)
     workspace.pull = remote and not how.force and _fetched(workspace, [stage.name for stage in stages])
     results, messages = run_stages(workspace, stages, how)
     if messages:

@@ -59,8 +59,7 @@ class Folder(DataSet):
             return preparation.shrink(drawing)
         if self.prepare == "photo":
             drawing = _found(drawing)
-        edge = np.concatenate([drawing[0], drawing[-1], drawing[:, 0], drawing[:, -1]])
-        if np.median(edge) > FAINT:
+        elif np.median(np.concatenate([*drawing[[0, -1]], *drawing[:, [0, -1]].T])) > FAINT:
             raise folders.FolderError(
                 "lies on no clean paper, all of it would be ink; sets.folder.prepare: photo finds what is"
             )
