@@ -33,6 +33,9 @@ HEALTHCHECK --interval=30s --timeout=10s --start-period=2m CMD ["python", "-I", 
 
 FROM ${BASE} AS project
 COPY . /app
+# With another PyTorch than the locked one, results are those of another version, and the project says so.
+ARG TORCH_CPU
+RUN [ -z "$TORCH_CPU" ] || sed -i "s/^torch: .*/torch: \"${TORCH_CPU%+*}\"/" /app/versions.yaml
 # DVC has to be told that Git is not here; `image` tells apart the projects that a workspace was made from.
 RUN printf '    no_scm = true\n' >> /app/.dvc/config \
     && cd /app \
@@ -42,14 +45,14 @@ RUN printf '    no_scm = true\n' >> /app/.dvc/config \
     && chmod -R a+rX,go-w /app
 
 FROM ${BASE} AS build
-# For networks with an index or wheels of their own; their certificates come with the base.
-ARG PIP_EXTRA_INDEX_URL
-ARG PIP_FIND_LINKS
 ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_DEPS=1
 RUN python3 -m venv /opt/venv
 COPY requirements.lock .
 
 FROM build AS build-gpu
+# For networks with an index or wheels of their own; their certificates come with the base.
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_FIND_LINKS
 RUN /opt/venv/bin/pip install --quiet --require-hashes -r requirements.lock
 
 FROM system AS gpu
@@ -60,12 +63,15 @@ ENV DIGITS_COMMIT=${COMMIT}
 LABEL org.opencontainers.image.revision="${COMMIT}"
 
 FROM build AS build-cpu
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_FIND_LINKS
 COPY requirements-cpu.lock .
 RUN /opt/venv/bin/pip install --quiet --require-hashes -r requirements-cpu.lock
 # As `make setup VARIANT=cpu`: by exact version, from PyTorch's own index.
 ARG TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
+ARG TORCH_CPU
 RUN /opt/venv/bin/pip install --quiet --index-url "$TORCH_CPU_INDEX" \
-    "$(sed -n 's/^torch==\([^ ]*\).*/torch==\1+cpu/p' requirements.lock)"
+    "torch==${TORCH_CPU:-$(sed -n 's/^torch==\([^ ]*\).*/\1+cpu/p' requirements.lock)}"
 
 FROM system AS cpu
 COPY --from=build-cpu /opt/venv /opt/venv

@@ -1,12 +1,14 @@
 """The container image: what is in it, and that it works read-only and for anybody."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import docker
 import pytest
+from docker.errors import ImageNotFound
 
 from digits.common.files import sha256
 from digits.parameters.schema import write
@@ -14,6 +16,7 @@ from tests.containers import IMAGE
 from tests.patience import PATIENCE
 from tests.project import STAGES, Project
 
+WITHOUT_CUDA = "digits:cpu"
 QUICKLY: dict[str, object] = {
     "train.epochs": 1,
     "evaluate.min_accuracy": 0.5,
@@ -72,6 +75,27 @@ def test_the_whole_pipeline_runs_read_only_for_any_user(
     assert found.stdout == "4321\n"
     found = run("--user=4321:4321", *mounts, IMAGE, "sha256sum", "models/model.safetensors")
     assert found.stdout.split()[0] == sha256(here.folder / "models/model.safetensors")
+
+
+def test_the_image_without_cuda_has_none_of_it_and_runs_the_pipeline(
+    engine: docker.DockerClient, volume: str, default_run: Project
+) -> None:
+    try:
+        image = engine.images.get(WITHOUT_CUDA)
+    except ImageNotFound:
+        pytest.skip(f"there is no image {WITHOUT_CUDA} here: `make image TARGET=cpu` builds it")
+    assert image.attrs["Size"] < engine.images.get(IMAGE).attrs["Size"] / 2
+    data = default_run.folder / "data"
+    mounts = ("--network=none", f"--volume={volume}:/workspace", f"--volume={data}:/data:ro", WITHOUT_CUDA)
+    packages = run(*mounts, "python", "-m", "pip", "list").stdout
+    assert re.search(r"^torch .*\+cpu$", packages, re.MULTILINE)
+    assert not re.search(r"^(cuda|nvidia|onnxruntime-gpu|triton)", packages, re.MULTILINE)
+    mirrors = {"download.mirrors": ["file:///data/raw"], "web_runtime.mirrors": ["file:///data/web_runtime"]}
+    values = [f"{key}={json.dumps(value)}" for key, value in (QUICKLY | mirrors).items()]
+    done = run(*mounts, "python", "-m", "flows", *(word for value in values for word in ("--set", value)))
+    assert done.stdout.count("  ran") == len(STAGES), done.stdout
+    assert json.loads(run(*mounts, "cat", "reports/metrics.json").stdout)["accuracy"] > 0.8
+    assert json.loads(run(*mounts, "cat", "reports/parity.json").stdout)["class_flips"] == 0
 
 
 def test_a_newer_image_brings_its_project_and_keeps_the_results(

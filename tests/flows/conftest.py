@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from prefect_dvc.workspace import Workspace
-from tests.flows import releasing
-from tests.flows.servers import Server, serving
-from tests.project import ROOT, MakeWorkspace
+from tests.flows import interrupting, releasing, toy
+from tests.flows.interrupting import Template
+from tests.flows.servers import Server, copy_flows, serving
+from tests.project import ROOT, MakeWorkspace, Project
+from tests.shared import Once
 
 
 @pytest.fixture
@@ -46,3 +48,19 @@ def releasable(make_workspace: MakeWorkspace) -> Workspace:
     releasing.write(made.folder)
     releasing.run_stages(made)
     return made
+
+
+@pytest.fixture(scope="session")
+def small(once: Once, empty_project: Path, server: Server, small_path: str) -> Template:
+    """Small stages, of which there is a checkpoint, too."""
+
+    environment = {"PREFECT_API_URL": server.url, "PYTHONPATH": small_path}
+
+    def build(folder: Path) -> None:
+        toy.write(copy_flows(empty_project, folder / "project"))
+        (folder / "home").mkdir()
+        project = Project(folder / "project", folder / "home")
+        project.env |= environment
+        interrupting.build(project, folder)
+
+    return interrupting.load(once("small-stages", build), toy.OUTPUTS, **environment)

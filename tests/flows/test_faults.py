@@ -1,30 +1,27 @@
-"""Disks that are full or read-only, folders without permission, many runs at once, clocks that are changed.
+"""Disks that are full or read-only, folders without permission, many runs at once.
 
 docs/reliability.md has all faults; the tests of the others stand there.
 """
 
-import asyncio
 import os
 import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
-from prefect.server.schemas.schedules import CronSchedule
-from ruamel.yaml import YAML
 
 from flows.pipeline import pipeline
 from flows.workspace import workspace_of
 from prefect_dvc.project import ProjectError
 from prefect_dvc.transcript import Outcome
-from tests.flows import releasing
+from tests.flows import releasing, toy
+from tests.flows.interrupting import SET, Template, all_is_as_if_nothing_had_been, flow
+from tests.patience import until
 from tests.project import ROOT, MakeWorkspace, run_stage
 
 STAGES: dict[str, object] = {
@@ -147,26 +144,31 @@ def test_fifty_at_once_work_one_after_the_other(tmp_path: Path) -> None:
     assert len(set(lines)) == 100
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
-def test_there_is_one_run_each_night_whatever_the_clock_does(zone: str) -> None:
-    """The nightly schedule over a year, in zones that change their clocks by an hour and by half of one."""
-    deployments = YAML(typ="safe").load(ROOT / "prefect.yaml")["deployments"]
-    (cron,) = {each["schedules"][0]["cron"] for each in deployments if each["name"].startswith("nightly")}
-    start = datetime(2026, 1, 1, tzinfo=ZoneInfo(zone))
-    dates = asyncio.run(CronSchedule(cron=cron, timezone=zone).get_dates(n=365, start=start))
-    nights = [date.astimezone(ZoneInfo(zone)).date() for date in dates]
-    assert (nights[0], nights[-1]) == (start.date(), start.date() + timedelta(364))
-    assert len(set(nights)) == len(set(dates)) == 365
-
-
-def test_a_clock_that_jumps_hides_no_change(make_workspace: MakeWorkspace) -> None:
-    workspace, source = make_workspace(STAGES), Path("source")
-    now = time.time()
-    for content, year in (("one", 0), ("two", -1), ("six", 1)):  # as long as before
-        source.write_text(content)
-        os.utime(source, (now + year * 365 * 86_400,) * 2)
-        assert run_stage(workspace, "make", print).outcome is Outcome.RAN
-        assert Path("made").read_text() == content * 2
+@pytest.mark.parametrize(("number", "own"), [(2, True), (10, False)], ids=["own servers", "one server"])
+def test_of_whole_runs_at_once_one_does_the_work(
+    small: Template, used_home: Path, tmp_path: Path, number: int, own: bool
+) -> None:
+    project = small.copy(tmp_path / "project")
+    if own:
+        del project.env["PREFECT_API_URL"]
+        project.env["PREFECT_HOME"] = str(used_home)
+    outputs = [tmp_path / str(each) for each in range(number)]
+    with ExitStack() as at_work:
+        runs = []
+        for output in outputs:
+            file = at_work.enter_context(output.open("w"))
+            run = subprocess.Popen(flow(*SET), cwd=project.folder, env=project.env, stdout=file, stderr=file)
+            runs.append(at_work.enter_context(run))
+        waiting = f"{number - 1} of {number} do not wait"
+        until(
+            lambda: sum("waiting for its end" in each.read_text() for each in outputs) == number - 1, waiting
+        )
+        (project.folder / "go").touch()
+    said = [output.read_text() for output in outputs]
+    assert [run.returncode for run in runs] == [0] * number, said
+    for stage in toy.STAGES:
+        assert sum(one.count(f"Running stage '{stage}'") for one in said) == 1, stage
+    all_is_as_if_nothing_had_been(small, project)
 
 
 def moved(folder: Path) -> Path:

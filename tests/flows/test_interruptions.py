@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from tests.flows import interrupting, toy
 from tests.flows.interrupting import CHANGES, SET, Template, all_is_as_if_nothing_had_been, flow
 from tests.flows.output import own_tracebacks
-from tests.flows.servers import Server, changed, copy_flows
+from tests.flows.servers import Server, changed
 from tests.patience import until
 from tests.project import STAGES, Project
 from tests.shared import Once
@@ -35,22 +35,6 @@ OF_MNIST = [
     "reports/parity.json",
     "reports/training.csv",
 ]
-
-
-@pytest.fixture(scope="session")
-def small(once: Once, empty_project: Path, server: Server, small_path: str) -> Template:
-    """Small stages, of which there is a checkpoint, too."""
-
-    environment = {"PREFECT_API_URL": server.url, "PYTHONPATH": small_path}
-
-    def build(folder: Path) -> None:
-        toy.write(copy_flows(empty_project, folder / "project"))
-        (folder / "home").mkdir()
-        project = Project(folder / "project", folder / "home")
-        project.env |= environment
-        interrupting.build(project, folder)
-
-    return interrupting.load(once("small-stages", build), toy.OUTPUTS, **environment)
 
 
 @pytest.fixture(scope="session")
