@@ -2,6 +2,10 @@
 
 import psutil
 
+_GRANDCHILD = r'sh -c "echo \$\$ >> pids; echo started; sleep 100000"'
+FAMILY = f"echo $$ > pids; sh -c 'echo $$ >> pids; {_GRANDCHILD}; true'; true"
+"""A command, its child and its grandchild, which go on for a day; their numbers come into `pids`."""
+
 
 def command_of(process: psutil.Process) -> list[str]:
     """The words of its command; none where it has just ended."""

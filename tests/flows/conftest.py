@@ -1,11 +1,12 @@
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from prefect_dvc.workspace import Workspace
-from tests.flows import interrupting, releasing, toy
+from tests.flows import interrupting, releasing, sealing, toy
 from tests.flows.interrupting import Template
 from tests.flows.servers import Server, copy_flows, serving
 from tests.project import ROOT, MakeWorkspace, Project
@@ -64,3 +65,14 @@ def small(once: Once, empty_project: Path, server: Server, small_path: str) -> T
         interrupting.build(project, folder)
 
     return interrupting.load(once("small-stages", build), toy.OUTPUTS, **environment)
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sealing.publish(tmp_path_factory.mktemp("workspace"))
+
+
+@pytest.fixture
+def copied(published: Path, tmp_path: Path) -> Path:
+    """Under the name that says which release it is."""
+    return Path(shutil.copytree(published, tmp_path / published.name))

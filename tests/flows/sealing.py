@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,12 @@ def _stage(deps: list[str], outs: list[str], params: dict[str, Any] | None = Non
 
 def _md5(name: str) -> str:
     return hashlib.md5(FILES[name], usedforsecurity=False).hexdigest()
+
+
+def replace(name: str, old: str, new: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        text = (folder / name).read_text()
+        assert text.count(old) == 1, text
+        (folder / name).write_text(text.replace(old, new))
+
+    return change

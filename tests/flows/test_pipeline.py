@@ -13,6 +13,7 @@ import pytest
 from prefect_dvc.workspace import Workspace
 from tests.flows.output import own_tracebacks
 from tests.patience import PATIENCE, limited, until
+from tests.processes import FAMILY
 from tests.project import MakeWorkspace
 
 PNG = b"\x89PNG\r\n\x1a\n not much of a picture"
@@ -36,8 +37,6 @@ STAGES: dict[str, object] = {
         "outs": ["reports/parity.json"],
     },
 }
-GRANDCHILD = r'sh -c "echo \$\$ >> pids; echo started; sleep 100000"'
-FAMILY = f"echo $$ > pids; sh -c 'echo $$ >> pids; {GRANDCHILD}; true'; true"
 
 
 @pytest.fixture

@@ -15,12 +15,10 @@ from prefect_dvc import workspace as workspace_module
 from prefect_dvc.project import ProjectError
 from prefect_dvc.transcript import Outcome
 from tests.patience import limited
+from tests.processes import FAMILY
 from tests.project import MakeWorkspace, run_stage
 
 COPY = {"cmd": "echo copying && cp source copy", "deps": ["source"], "outs": ["copy"]}
-# A process, its child and its grandchild, all of which would go on for a minute.
-GRANDCHILD = r'sh -c "echo \$\$ >> pids; echo started; sleep 100000"'
-FAMILY = f"echo $$ > pids; sh -c 'echo $$ >> pids; {GRANDCHILD}; true'; true"
 
 
 def ignore(line: str) -> None:
