@@ -33,16 +33,8 @@ HEALTHCHECK --interval=30s --timeout=10s --start-period=2m CMD ["python", "-I", 
 
 FROM ${BASE} AS project
 COPY . /app
-# With another PyTorch than the locked one, results are those of another version, and the project says so.
-ARG TORCH_CPU
-RUN [ -z "$TORCH_CPU" ] || sed -i "s/^torch: .*/torch: \"${TORCH_CPU%+*}\"/" /app/versions.yaml
-# DVC has to be told that Git is not here; `image` tells apart the projects that a workspace was made from.
-RUN printf '    no_scm = true\n' >> /app/.dvc/config \
-    && cd /app \
-    && find . -type f -exec sha256sum {} + | sed 's,  \./,  ,' | sort -k 2 > /tmp/sums \
-    && sha256sum < /tmp/sums > .dvc/image \
-    && mv /tmp/sums .dvc/image.sums \
-    && chmod -R a+rX,go-w /app
+# DVC has to be told that Git is not here.
+RUN printf '    no_scm = true\n' >> /app/.dvc/config
 
 FROM ${BASE} AS build
 ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_DEPS=1
@@ -55,12 +47,15 @@ ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
 RUN /opt/venv/bin/pip install --quiet --require-hashes -r requirements.lock
 
+FROM project AS project-gpu
+RUN /app/container/seal.sh
+
 FROM system AS gpu
 COPY --from=build-gpu /opt/venv /opt/venv
-COPY --from=project /app /app
+COPY --from=project-gpu /app /app
 ARG COMMIT=unknown
 ENV DIGITS_COMMIT=${COMMIT}
-LABEL org.opencontainers.image.revision="${COMMIT}"
+LABEL org.opencontainers.image.revision="${COMMIT}" digits.target=gpu
 
 FROM build AS build-cpu
 ARG PIP_EXTRA_INDEX_URL
@@ -73,11 +68,17 @@ ARG TORCH_CPU
 RUN /opt/venv/bin/pip install --quiet --index-url "$TORCH_CPU_INDEX" \
     "torch==${TORCH_CPU:-$(sed -n 's/^torch==\([^ ]*\).*/\1+cpu/p' requirements.lock)}"
 
+FROM project AS project-cpu
+# With another PyTorch than the locked one, results are those of another version, and the project says so.
+ARG TORCH_CPU
+RUN [ -z "$TORCH_CPU" ] || sed -i "s/^torch: .*/torch: \"${TORCH_CPU%+*}\"/" /app/versions.yaml
+RUN /app/container/seal.sh
+
 FROM system AS cpu
 COPY --from=build-cpu /opt/venv /opt/venv
-COPY --from=project /app /app
+COPY --from=project-cpu /app /app
 ARG COMMIT=unknown
 ENV DIGITS_COMMIT=${COMMIT}
-LABEL org.opencontainers.image.revision="${COMMIT}"
+LABEL org.opencontainers.image.revision="${COMMIT}" digits.target=cpu
 
 FROM gpu

@@ -5,6 +5,7 @@ The server forgets its oldest runs by itself (prefect.toml), and a release takes
 """
 
 import sys
+from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ from prefect_dvc.workspace import Workspace
 
 TITLE = "digits"
 """Of the images: their label org.opencontainers.image.title."""
+TARGET = "digits.target"
+"""The label that tells images with and without CUDA apart."""
 IMAGES = 2
-"""So many of the newest are kept, besides those that a container is made of."""
+"""So many of the newest of each target are kept, besides those that a container is made of."""
 NAMED = ("--all-branches", "--all-tags", "--all-experiments")
 
 
@@ -55,9 +58,13 @@ def clean_images(engine: docker.DockerClient, log: Log, title: str = TITLE) -> i
     containers = engine.containers.list(all=True, ignore_removed=True)
     used = {container.attrs["Image"] for container in containers}
     found = sorted(engine.images.list(filters=label), key=lambda image: str(image.attrs["Created"]))
+    newest = defaultdict(list)
+    for image in reversed(found):
+        newest[image.labels.get(TARGET)].append(image.id)
+    kept = used.union(*(ids[:IMAGES] for ids in newest.values()))
     removed = 0
-    for image in found[:-IMAGES]:
-        if image.id in used:
+    for image in found:
+        if image.id in kept:
             continue
         try:
             # By its names, so that an image that others are made of stays with them.

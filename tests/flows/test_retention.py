@@ -69,10 +69,11 @@ def test_a_run_says_what_it_has_removed_or_why_not(workspace: Workspace, tmp_pat
 
 @pytest.fixture
 def title(engine: docker.DockerClient) -> Iterator[str]:
-    """Of four images, the oldest first, the first of which a container is made of."""
+    """Of four images, the oldest first, the first of which is in use, and two newer ones without CUDA."""
     title = f"test-{uuid4()}"
-    for number in range(4):
-        text = f"FROM scratch\nLABEL org.opencontainers.image.title={title} number={number}\nCMD none\n"
+    for number in range(6):
+        labels = f"{retention.TARGET}={'gpu' if number < 4 else 'cpu'} number={number}"
+        text = f"FROM scratch\nLABEL org.opencontainers.image.title={title} {labels}\nCMD none\n"
         engine.images.build(fileobj=io.BytesIO(text.encode()), tag=f"{title}:{number}", nocache=True, rm=True)
     container = engine.containers.create(f"{title}:0")
     yield title
@@ -84,7 +85,9 @@ def title(engine: docker.DockerClient) -> Iterator[str]:
 def test_new_images_and_those_in_use_stay(engine: docker.DockerClient, title: str) -> None:
     assert clean_images(engine, print, title) == 1
     left = engine.images.list(filters={"label": f"org.opencontainers.image.title={title}"})
-    assert {tag for image in left for tag in image.tags} == {f"{title}:{number}" for number in (0, 2, 3)}
+    assert {tag for image in left for tag in image.tags} == {
+        f"{title}:{number}" for number in (0, 2, 3, 4, 5)
+    }
 
 
 def test_the_server_forgets_old_runs() -> None:
