@@ -23,14 +23,20 @@ def main(command: list[str]) -> int:
     # A shell's background job ignores SIGINT and would hand that on; a reset here makes INT work below.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     begun = threading.Event()
+    told, tell = os.pipe()
 
     def stop() -> None:
+        os.read(told, 1)
         begun.wait()
         stop_group(child.pid)
 
     # In threads, for this one has to collect the child, or the group would never be empty. And before there
-    # is a child: who is told to stop just then would leave it behind.
-    signal.signal(signal.SIGTERM, lambda *_: _in_thread(stop))
+    # is a child: who is told to stop just then would leave it behind. By a pipe, for a handler in Python
+    # runs when this thread is back from a wait, which is never where the signal comes just before that.
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    _in_thread(stop)
     child = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     begun.set()
     assert child.stdin is not None
