@@ -18,11 +18,8 @@ from prefect_dvc.transcript import Outcome
 from tests.flows import interrupting
 from tests.flows.interrupting import LAST, SET, Template, all_is_as_if_nothing_had_been, flow
 from tests.flows.output import own_tracebacks
+from tests.flows.toy import DOUBLING
 from tests.project import ROOT, MakeWorkspace, run_stage
-
-STAGES: dict[str, object] = {
-    "make": {"cmd": "cat source source > made", "deps": ["source"], "outs": ["made"]},
-}
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
@@ -38,7 +35,7 @@ def test_there_is_one_run_each_night_whatever_the_clock_does(zone: str) -> None:
 
 
 def test_a_clock_that_jumps_hides_no_change(make_workspace: MakeWorkspace) -> None:
-    workspace, source = make_workspace(STAGES), Path("source")
+    workspace, source = make_workspace(DOUBLING), Path("source")
     now = time.time()
     for content, year in (("one", 0), ("two", -1), ("six", 1)):  # as long as before
         source.write_text(content)
@@ -68,7 +65,7 @@ def test_it_jumps_during_a_run_of_which_server_and_stages_see_it(
     project = small.copy(tmp_path / "project")
     del project.env["PREFECT_API_URL"]
     project.env |= clock | {"PREFECT_HOME": str(used_home)}
-    year = [*("python", "-c", "import time; print(time.gmtime().tm_year)")]
+    year = ["python", "-c", "import time; print(time.gmtime().tm_year)"]
     this = int(project.run(*year).stdout)
     with interrupting.started(project, SET) as process:
         assert process.stdout is not None

@@ -21,12 +21,10 @@ from prefect_dvc.project import ProjectError
 from prefect_dvc.transcript import Outcome
 from tests.flows import releasing, toy
 from tests.flows.interrupting import SET, Template, all_is_as_if_nothing_had_been, flow
+from tests.flows.toy import DOUBLING
 from tests.patience import until
 from tests.project import ROOT, MakeWorkspace, run_stage
 
-STAGES: dict[str, object] = {
-    "make": {"cmd": "cat source source > made", "deps": ["source"], "outs": ["made"]},
-}
 MAKES = 300_000
 """Bytes, twice the source's."""
 
@@ -34,7 +32,7 @@ MAKES = 300_000
 @pytest.fixture
 def disk(make_workspace: MakeWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A project on a small disk of its own, in which the test then is."""
-    made = make_workspace(STAGES).folder
+    made = make_workspace(DOUBLING).folder
     (made / "source").write_bytes(b"a" * (MAKES // 2))
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -110,7 +108,7 @@ def test_a_workspace_that_is_read_only_is_one_line(disk: Path) -> None:
 def test_a_workspace_of_somebody_else_is_one_line(make_workspace: MakeWorkspace) -> None:
     if os.geteuid():
         pytest.skip("only root can be somebody else")
-    workspace = make_workspace(STAGES)
+    workspace = make_workspace(DOUBLING)
     os.seteuid(65534)
     try:
         with pytest.raises(ProjectError, match="Permission denied; a run writes"), workspace.lock(print):

@@ -5,6 +5,11 @@ from pathlib import Path
 
 from tests.flows import releasing
 
+DOUBLING: dict[str, object] = {
+    "make": {"cmd": "cat source source > made", "deps": ["source"], "outs": ["made"]},
+}
+"""One stage, of which a test can say what comes out."""
+
 LAST = {
     "cmd": (
         "echo waiting; until test -e go; do test ! -e fail || exit 1; sleep 0.05; done; "
