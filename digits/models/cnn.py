@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from digits.common.numbers import PositiveInt
+from digits.common.numbers import NonNegativeInt, PositiveInt
 from digits.networks.model import Model
 
 if TYPE_CHECKING:
@@ -23,8 +23,12 @@ class ConvolutionalNet(Model):
     separable: Annotated[
         bool, Field(description="a 3 x 3 filter for each channel, then a weighted sum of them")
     ] = False
+    stem: Annotated[
+        NonNegativeInt,
+        Field(description="channels of a 5 x 5 convolution before the blocks that halves the image; 0: none"),
+    ] = 0
 
     def build(self, classes: int = 10) -> nn.Module:
         from digits.networks.convolutional import Convolutional
 
-        return Convolutional(self.channels, self.dropout, classes, self.separable)
+        return Convolutional(self.channels, self.dropout, classes, self.separable, self.stem)

@@ -13,15 +13,22 @@ class Convolutional(nn.Module):
 
     Each block: two 3 x 3 convolutions, the second with stride 2, both followed by batch normalization and
     ReLU. The mean over the last block's pixels, dropout and a linear layer give the answer.
-    Where they are separable, a convolution of several channels is a depthwise one and a pointwise one.
+    Where they are separable, a convolution of several channels is a depthwise one and a pointwise one. A stem
+    comes before the blocks: a 5 x 5 convolution with stride 2, normalized and rectified in the same way.
     """
 
     def __init__(
-        self, channels: list[int], dropout: float, classes: int = 10, separable: bool = False
+        self,
+        channels: list[int],
+        dropout: float,
+        classes: int = 10,
+        separable: bool = False,
+        stem: int = 0,
     ) -> None:
         super().__init__()
-        blocks = (_block(inputs, outputs, separable) for inputs, outputs in pairwise([1, *channels]))
-        self.layers = nn.Sequential(*(layer for block in blocks for layer in block))
+        before = [nn.Conv2d(1, stem, 5, 2, padding=2, bias=False), *_rectified(stem)] if stem else []
+        blocks = (_block(*pair, separable) for pair in pairwise([stem or 1, *channels]))
+        self.layers = nn.Sequential(*before, *(layer for block in blocks for layer in block))
         self.dropout = Dropout(dropout)
         self.output = nn.Linear(channels[-1], classes)
 
@@ -40,12 +47,14 @@ class Convolutional(nn.Module):
 def _block(inputs: int, outputs: int, separable: bool) -> list[nn.Module]:
     return [
         *_convolution(inputs, outputs, 1, separable),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
+        *_rectified(outputs),
         *_convolution(outputs, outputs, 2, separable),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
+        *_rectified(outputs),
     ]
+
+
+def _rectified(channels: int) -> list[nn.Module]:
+    return [nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
 
 
 def _convolution(inputs: int, outputs: int, stride: int, separable: bool) -> list[nn.Module]:

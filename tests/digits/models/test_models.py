@@ -51,17 +51,21 @@ def test_weights_come_from_the_seed() -> None:
 
 
 @pytest.mark.parametrize("separable", [False, True])
+@pytest.mark.parametrize("stem", [0, 5])
 @pytest.mark.parametrize("channels", [[3], [4, 8], [2, 4, 8, 16]])
-def test_a_convolutional_network_halves_the_image_in_each_block(channels: list[int], separable: bool) -> None:
-    net = ConvolutionalNet(channels=channels, dropout=0.5, separable=separable).build().eval()
+def test_a_convolutional_network_halves_the_image_in_its_stem_and_in_each_block(
+    channels: list[int], stem: int, separable: bool
+) -> None:
+    net = ConvolutionalNet(channels=channels, dropout=0.5, separable=separable, stem=stem).build().eval()
     images = torch.randn(3, 1, 28, 28)
     output = net(images)
     assert output.shape == (3, 10)
     torch.testing.assert_close(output.exp().sum(1), torch.ones(3))
     side = net.layers(images).shape[2:]  # type: ignore[operator]
-    assert side == ({1: (14, 14), 2: (7, 7), 3: (4, 4), 4: (2, 2)}[len(channels)])
+    assert side == {1: (14, 14), 2: (7, 7), 3: (4, 4), 4: (2, 2), 5: (1, 1)}[len(channels) + (stem > 0)]
     mixing = [m for m in net.modules() if isinstance(m, nn.Conv2d) and (m.groups == 1 or m.in_channels == 1)]
-    assert [layer.out_channels for layer in mixing] == [c for c in channels for _ in range(2)]
+    before = [stem] if stem else []
+    assert [layer.out_channels for layer in mixing] == before + [c for c in channels for _ in range(2)]
 
 
 def test_a_separable_convolution_is_one_of_filters_times_sums() -> None:

@@ -1,6 +1,7 @@
 """Small classifiers, and what the error bound is held against."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,9 +35,9 @@ def normalizing(net: nn.Module) -> nn.Module:
     return net
 
 
-def cnn(channels: Sequence[int] = (3, 5), seed: int = 1, separable: bool = False) -> Classifier:
+def cnn(channels: Sequence[int] = (3, 5), seed: int = 1, **options: Any) -> Classifier:
     torch.manual_seed(seed)
-    net = ConvolutionalNet(channels=list(channels), dropout=0.2, separable=separable).build()
+    net = ConvolutionalNet(channels=list(channels), dropout=0.2, **options).build()
     return Classifier(normalizing(net), 0.1307, 0.3081).eval()
 
 
@@ -54,6 +55,7 @@ CLASSIFIERS = {
     "deep": mlp([12, 12, 12, 12]),
     "cnn": cnn(),
     "separable": cnn(separable=True),
+    "stem": cnn(stem=2),
 }
 STEEP = {
     "linear": mlp([]),

@@ -27,6 +27,7 @@ MODELS: dict[str, Model] = {
     "mlp": FeedForwardNet(hidden_sizes=[5], dropout=0.2),
     "cnn": ConvolutionalNet(channels=[4, 6], dropout=0.2),
     "separable": ConvolutionalNet(channels=[4, 6], dropout=0.2, separable=True),
+    "stem": ConvolutionalNet(channels=[4, 6], dropout=0.2, stem=4),
 }
 
 

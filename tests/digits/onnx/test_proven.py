@@ -31,6 +31,7 @@ NETWORKS = {
     "mlp": FeedForwardNet(hidden_sizes=[20, 10], dropout=0.2),
     "cnn": ConvolutionalNet(channels=[3, 4], dropout=0.2),
     "separable": ConvolutionalNet(channels=[3, 4], dropout=0.2, separable=True),
+    "stem": ConvolutionalNet(channels=[3, 4], dropout=0.2, stem=4),
 }
 
 

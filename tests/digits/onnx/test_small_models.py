@@ -25,6 +25,7 @@ MODELS: dict[str, Model] = {
     "mlp": FeedForwardNet(hidden_sizes=[64, 32], dropout=0.2),
     "cnn": ConvolutionalNet(channels=[8, 16], dropout=0.2),
     "separable": ConvolutionalNet(channels=[8, 16], dropout=0.2, separable=True),
+    "stem": ConvolutionalNet(channels=[8, 16], dropout=0.2, stem=4),
 }
 VALUES = Shrink(formats=["int8"], calibration_images=10, max_accuracy_drop=0.01)
 
