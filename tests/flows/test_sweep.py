@@ -13,15 +13,13 @@ import tempfile
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-from ruamel.yaml import YAML
 
-from flows.sweep import main
 from tests.flows.output import own_tracebacks
 from tests.flows.servers import Server
+from tests.flows.sweeping import SOUND, plan
 from tests.flows.test_trials import PROBE
 from tests.patience import PATIENCE, until
 from tests.processes import command_of
@@ -29,8 +27,6 @@ from tests.project import Project, copy_project
 from tests.shared import free_port
 from tests.small import make_small
 
-# Far from each other and from params.yaml, so that which is better does not depend on the machine.
-SOUND = {"name": "sgd", "over": {"solvers.sgd.lr": [1e-5, 0.003]}}
 DIVERGING = {"name": "diverging", "set": {"solvers.sgd.lr": 1e30}}
 LONG = {"name": "long", "set": {"train.epochs": 1_000_000}}
 STARTED = "local Ray instance"
@@ -49,13 +45,6 @@ def project(tmp_path_factory: pytest.TempPathFactory, raw_data: Path, server: Se
     project.env["RAY_gcs_rpc_server_reconnect_timeout_s"] = "3"
     project.dvc("repro", "download")
     return project
-
-
-def plan(project: Project, name: str, *configurations: dict[str, Any], **changes: Any) -> None:
-    fixed = {"normalize.validation_size": 1000, "train.epochs": 2, "models.mlp.hidden_sizes": [16]}
-    fixed |= {"train.solver": "sgd"}  # whatever another test has written back
-    content = {"about": "for a test", "fixed": fixed, "configurations": [*configurations], "seeds": [1, 2]}
-    YAML().dump({**content, **changes}, project.folder / f"sweeps/{name}.yaml")
 
 
 def sweep(project: Project, name: str, *arguments: str) -> str:
@@ -114,42 +103,11 @@ def cluster(project: Project) -> Generator[str]:
 
 
 def test_trials_run_on_a_cluster(project: Project, cluster: str) -> None:
-    plan(project, "there", {"name": "fast", "set": {"solvers.sgd.lr": 0.1}}, seeds=[1])
+    plan(project.folder, "there", {"name": "fast", "set": {"solvers.sgd.lr": 0.1}}, seeds=[1])
     sweep(project, "there", "--address", cluster)
     assert [row["status"] for row in table(project, "there")] == ["completed"] * 2
     found = project.run(sys.executable, "-c", PROBE, cluster).stdout.splitlines()[-1]
     assert json.loads(found)["CUDA_VISIBLE_DEVICES"] == ""
-
-
-def told_before_any_work(
-    project: Project, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> str:
-    """What the command says of a sweep that it does not begin."""
-    monkeypatch.chdir(project.folder)
-    assert main([name]) == 2
-    said = capsys.readouterr()
-    assert not said.out
-    return said.err
-
-
-def test_a_gpu_that_no_trial_takes_is_told_before_any_work(
-    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    plan(project, "gpu", {"name": "gpu", "set": {"train.device": "cuda"}})
-    assert told_before_any_work(project, "gpu", monkeypatch, capsys) == (
-        "error: train.device is 'cuda', but a trial takes 0 GPUs; give --gpus-per-trial, or set auto or cpu\n"
-    )
-
-
-def test_results_that_cannot_be_written_are_told_before_any_work(
-    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    plan(project, "unwritable", SOUND)
-    (project.folder / "sweeps/results").mkdir(exist_ok=True)
-    (project.folder / "sweeps/results/unwritable").write_text("no folder")
-    assert told_before_any_work(project, "unwritable", monkeypatch, capsys) == (
-        "error: sweeps/results/unwritable, where results go: File exists\n"
-    )
 
 
 @dataclass
@@ -166,7 +124,7 @@ class Killed:
 @pytest.fixture(scope="module")
 def killed(project: Project) -> Iterator[Killed]:
     """A sweep that was killed, and then has gone on."""
-    plan(project, "sound", LONG, SOUND)
+    plan(project.folder, "sound", LONG, SOUND)
     alone = {name: value for name, value in project.env.items() if name != "PREFECT_API_URL"}
     command = [sys.executable, "-m", "flows.sweep", "sound"]
     with subprocess.Popen(
@@ -181,7 +139,7 @@ def killed(project: Project) -> Iterator[Killed]:
         agents = [one for one in below if command_of(one)[:1] in names]
         os.kill(process.pid, signal.SIGKILL)
     ended = {path: path.stat().st_mtime_ns for path in project.folder.glob("sweeps/results/sound/trials/*")}
-    plan(project, "sound", SOUND)
+    plan(project.folder, "sound", SOUND)
     said = sweep(project, "sound")
     assert f"{len(ended)} of 6 trials ended in an earlier sweep" in said
     assert STARTED in said
@@ -199,7 +157,7 @@ def test_a_sweep_that_was_killed_goes_on_with_what_is_missing(project: Project, 
 
 
 def test_faults_are_rows_and_the_others_as_if_there_were_none(project: Project, killed: Killed) -> None:
-    plan(project, "faulty", SOUND, DIVERGING, LONG)
+    plan(project.folder, "faulty", SOUND, DIVERGING, LONG)
     sound = table(project, "sound")
     # Four at a time, so that the long ones keep nobody waiting.
     command = [sys.executable, "-m", "flows.sweep", "faulty", "--cpus-per-trial", "0.5"]
@@ -240,7 +198,7 @@ def test_faults_are_rows_and_the_others_as_if_there_were_none(project: Project, 
 
 def test_the_best_row_written_back_is_what_dvc_reproduces(project: Project) -> None:
     tuned = {"name": "adam", "set": {"train.solver": "adam"}, "over": {"solvers.adam.lr": [1e-5, 0.01]}}
-    plan(project, "tuned", tuned, tune_seeds=[1], seeds=[2])
+    plan(project.folder, "tuned", tuned, tune_seeds=[1], seeds=[2])
     output = sweep(project, "tuned", "--write-best")
     assert "params.yaml has solvers.adam.lr: 0.01 now" in output
     rows = table(project, "tuned")
@@ -270,7 +228,7 @@ def test_a_point_with_a_failed_trial_is_not_written_back(project: Project, kille
         if f"{result['curve'][-1]['validation_loss']:.6g}" in losses:
             path.write_text(json.dumps(result | {"status": "diverged", "curve": [], "kept": None}))
             break
-    plan(project, "partly", SOUND)
+    plan(project.folder, "partly", SOUND)
     output = sweep(project, "partly", "--write-best")
     assert "6 of 6 trials ended in an earlier sweep" in output
     assert STARTED not in output, "Ray has nothing to do"
@@ -288,7 +246,7 @@ def test_where_no_point_completed_its_trials_the_sweep_fails_and_writes_nothing(
     project: Project, tune_seeds: list[int]
 ) -> None:
     over = {"over": {"solvers.sgd.lr": [1e30, 1e31]}} if tune_seeds else {}
-    plan(project, "hopeless", DIVERGING | over, baseline="diverging", tune_seeds=tune_seeds, seeds=[1])
+    plan(project.folder, "hopeless", DIVERGING | over, baseline="diverging", tune_seeds=tune_seeds, seeds=[1])
     before = project.text("params.yaml")
     failed = project.run(sys.executable, "-m", "flows.sweep", "hopeless", "--write-best", check=False)
     assert failed.returncode == 1
@@ -304,7 +262,7 @@ def test_where_no_point_completed_its_trials_the_sweep_fails_and_writes_nothing(
 
 
 def test_what_this_machine_has_not_and_a_silent_server_are_told_in_a_line(project: Project) -> None:
-    plan(project, "vast", SOUND)
+    plan(project.folder, "vast", SOUND)
     command = (sys.executable, "-m", "flows.sweep", "vast")
     failed = project.run(*command, "--cpus-per-trial", "1000", check=False)
     assert failed.returncode == 1
@@ -315,26 +273,3 @@ def test_what_this_machine_has_not_and_a_silent_server_are_told_in_a_line(projec
     assert failed.returncode == 1
     assert failed.stdout.startswith("error: Prefect: ")
     assert len(failed.stdout.splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("about: [", "not valid YAML"),
-        ("about: nothing else", "fixed is missing"),
-        (None, "there is no sweep 'absent'; there are "),
-    ],
-)
-def test_a_plan_that_is_not_possible_is_told_before_any_work(
-    project: Project,
-    content: str | None,
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    if content is not None:
-        (project.folder / "sweeps/wrong.yaml").write_text(content)
-    said = told_before_any_work(project, "wrong" if content else "absent", monkeypatch, capsys)
-    lines = said.splitlines()
-    assert all(line.startswith("error: ") for line in lines)
-    assert message in lines[0]
