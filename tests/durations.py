@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 FILE = Path(__file__).with_suffix(".json")
-LONG_SECONDS = 1.0
+LONG_SECONDS = 0.4
 SPLIT = {
     "tests/flows/test_containers.py",
     "tests/flows/test_deployment.py",
