@@ -161,7 +161,8 @@ def test_a_limit_grows_until_the_stage_has_begun() -> None:
 def test_the_slowest_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(durations, "FILE", tmp_path / "durations.json")
     split = f"{min(durations.SPLIT)}::test_it"
-    durations.write({"tests/a.py::one": 0.3, "tests/a.py::two": 0.3, f"{split}[x]": 3, f"{split}[y]": 5})
+    short = {f"tests/a.py::{name}": 0.39 for name in ("one", "two", "three", "four", "five")}
+    durations.write({**short, f"{split}[x]": 3, f"{split}[y]": 5})
     found = durations.read()
-    assert list(found.units.items()) == [(split, 4), ("tests/a.py", 1)]
+    assert list(found.units.items()) == [(split, 4), ("tests/a.py", 2)]
     assert found.long == [split]
