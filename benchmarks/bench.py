@@ -22,8 +22,8 @@ from benchmarks.report import machine
 from digits.common.errors import DigitsError
 
 PARTS = (
-    *("conventional", "roofline", "jax", "gpu", "overhead", "jobs", "imports", "inference", "growth"),
-    "short",
+    *("conventional", "roofline", "convolutional", "jax", "gpu", "overhead", "jobs", "imports", "inference"),
+    *("growth", "short"),
 )
 REPORT = ROOT / "reports/bench.json"
 

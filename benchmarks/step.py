@@ -1,10 +1,11 @@
-"""The training loop with its default values, and the matrix products in it alone."""
+"""The training loop with its default values, and the matrix products or convolutions in it alone."""
 
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 
 import torch
+from torch import nn
 
 from benchmarks.project import ROOT, BenchError
 from digits.models.mlp import FeedForwardNet
@@ -16,10 +17,13 @@ from digits.training.sections import TrainingValues
 TRAIN = ROOT / "data/normalized/train.safetensors"
 
 
-def values() -> TrainingValues:
-    """Those of the defaults, whatever params.yaml says at present, for one epoch on the CPU."""
+def values(**train: object) -> TrainingValues:
+    """The defaults, whatever params.yaml says at present, for one epoch on the CPU; `train` changes them."""
+    train = {"epochs": 1, "device": "cpu", **train}
     defaults = recipes.overrides(ROOT / "recipes", recipes.BASE)
-    return TrainingValues.read(ROOT / "params.yaml", {**defaults, "train.epochs": 1, "train.device": "cpu"})
+    return TrainingValues.read(
+        ROOT / "params.yaml", {**defaults, **{f"train.{name}": value for name, value in train.items()}}
+    )
 
 
 def layer_sizes(chosen: TrainingValues) -> list[int]:
@@ -79,3 +83,37 @@ def multiply(
 def matrix_products(chosen: TrainingValues, steps: int) -> Callable[[], None]:
     """Those of `steps` steps of the default network, and nothing else."""
     return multiply(products(layer_sizes(chosen), chosen.train.batch_size), steps)
+
+
+def convolutions(net: nn.Module, batch: int) -> list[Callable[[], object]]:
+    """The convolutions of one step of `net`: forward, and the gradients of the weights and of the inputs.
+
+    As above, not that of the images. Tensors are channels last, as in the loop.
+    """
+    found: list[Callable[[], object]] = []
+
+    def add(layer: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        assert isinstance(layer, nn.Conv2d)
+        forward = (None, layer.stride, layer.padding, layer.dilation, False, (0, 0), layer.groups)
+        weight, gradient = layer.weight.detach(), torch.randn_like(output)
+        wanted = (bool(found), True, False)
+        found.append(partial(torch.ops.aten.convolution, inputs[0], weight, *forward))
+        found.append(
+            partial(torch.ops.aten.convolution_backward, gradient, inputs[0], weight, *forward, wanted)
+        )
+
+    hooks = [m.register_forward_hook(add) for m in net.modules() if isinstance(m, nn.Conv2d)]
+    with torch.no_grad():
+        net(torch.randn(batch, 1, 28, 28))
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def operations(net: nn.Module, batch: int) -> int:
+    """Floating-point operations of the products and convolutions in one step of `net`."""
+    from torch.utils.flop_counter import FlopCounterMode  # takes seconds
+
+    with FlopCounterMode(display=False) as counter:
+        net(torch.randn(batch, 1, 28, 28)).sum().backward()
+    return int(counter.get_total_flops())

@@ -16,7 +16,7 @@ from digits.common.errors import DigitsError
 from digits.common.progress import progress_bar
 from digits.networks.inference import log_probabilities
 from digits.networks.perceptron import Gradients, Perceptron
-from digits.training import compiler
+from digits.training import allocation, compiler
 from digits.training.distributed import Evaluate, Loss, Ranks
 from digits.training.objective import Objective, Targets, in_this_process
 from digits.training.outliers import NO_CLASS
@@ -102,6 +102,7 @@ def train(
         TrainingError: the loss of a batch is not finite; the message names epoch and batch.
     """
     values = parameters.train
+    allocation.keep_freed()
     torch.manual_seed(values.seed)
     net = parameters.model.build(classes).to(training.device)
     # Drawn on the CPU, so that the batches are the same on every device.

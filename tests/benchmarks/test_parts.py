@@ -1,10 +1,12 @@
 """The parts of `make bench` that small data can try, and its command line."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import bench, project, step
@@ -40,6 +42,32 @@ def test_the_roofline_has_the_products_of_the_loop() -> None:
     assert sizes(profiler) == sizes(alone)
     for left, right, out in products:
         torch.testing.assert_close(out, left @ right)
+
+
+def test_the_convolutions_alone_are_those_of_the_loop() -> None:
+    values = step.values(model="cnn", log_interval=1)
+    epoch = step.epoch(values, random_examples(2))
+    epoch()
+    alone = step.convolutions(values.model.build(), 64)
+
+    def sizes(work: Callable[[], object]) -> list[list[list[int]]]:
+        """Of gradients, images and weights."""
+        with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiler:
+            work()
+        names = {"aten::convolution": slice(0, 2), "aten::convolution_backward": slice(0, 3)}
+        return sorted(e.input_shapes[names[e.name]] for e in profiler.events() if e.name in names)
+
+    assert sizes(epoch) == sizes(lambda: [convolution() for _ in range(2) for convolution in alone])
+    gradients = [found for work in alone if isinstance(found := work(), tuple)]
+    without = [of_inputs is None for of_inputs, _, _ in gradients]
+    assert without == [True, *[False] * (len(gradients) - 1)], "the images need none"
+
+
+def test_operations_of_a_step_are_counted() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2 * 26 * 26, 10))
+    forward = 26 * 26 * 2 * 9 + 2 * 26 * 26 * 10
+    of_weights, of_inputs = forward, 2 * 26 * 26 * 10
+    assert step.operations(net, 3) == 2 * 3 * (forward + of_weights + of_inputs)
 
 
 def test_operators_are_counted_the_same_every_time() -> None:
