@@ -11,6 +11,7 @@ from pathlib import Path
 FILE = Path(__file__).with_suffix(".json")
 LONG_SECONDS = 0.4
 SPLIT = {
+    "tests/flows/test_command_line.py",
     "tests/flows/test_containers.py",
     "tests/flows/test_deployment.py",
     "tests/flows/test_interruptions.py",

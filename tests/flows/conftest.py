@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from prefect_dvc.workspace import Workspace
-from tests.flows import interrupting, releasing, sealing, toy
+from tests.flows import interrupting, releasing, reporting, sealing, toy
 from tests.flows.interrupting import Template
 from tests.flows.servers import Server, copy_flows, serving
 from tests.project import ROOT, MakeWorkspace, Project
@@ -40,6 +40,14 @@ def prefect_server(server: Server) -> Iterator[str]:
 def command_line_environment(prefect_server: str, small_path: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return kept | {"PREFECT_API_URL": prefect_server, "PYTHONPATH": f"{ROOT}{os.pathsep}{small_path}"}
+
+
+@pytest.fixture
+def workspace(make_workspace: MakeWorkspace) -> Workspace:
+    """Of the stages of `reporting`."""
+    made = make_workspace(reporting.STAGES)
+    reporting.write(made.folder)
+    return made
 
 
 @pytest.fixture
