@@ -15,30 +15,12 @@ from pathlib import Path
 from unittest.mock import patch
 
 from digits.common.errors import DigitsError
-from tests.fuzz import valid
+from tests.fuzz import valid, words
 from tests.fuzz.files import file, params_file, scratch
 from tests.project import ROOT
 
 SEEDS = Path(__file__).with_name("seeds")
 """Inputs that were findings once, by target."""
-
-YAML_WORDS = (
-    *(b"&a ", b"*a", b"*a, *a", b"<<: ", b"? ", b"- ", b": ", b"[", b"]", b"{", b"}", b"[[[[[[[[", b"| \n"),
-    *(
-        b"!!",
-        b"!!int ",
-        b"!!binary ",
-        b"!!python/object:",
-        b"!!timestamp ",
-        b"!!set ",
-        b"2001-13-41",
-        b"---\n",
-    ),
-    *(b".inf", b".nan", b"~", b"null", b"true", b"1e999", b"0x", b"0o", b"1_0", b"-1", b"9" * 25, b"...\n"),
-    *(b"'", b'"', b"\\", b"\t", b"\n  ", b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"%YAML 9.9\n", b"#", b".."),
-)
-JSON_WORDS = (b'"', b"{", b"}", b"[", b"]", b"null", b"NaN", b"1e999", b"-1", b"[[[[[[[[", b"9" * 9, b'"F64"')
-NO_WORDS = (b"\0", b"\xff" * 4)
 
 
 @dataclass(frozen=True)
@@ -47,7 +29,7 @@ class Target:
 
     run: Callable[[bytes], object]
     seeds: Callable[[], Sequence[bytes]]
-    words: Sequence[bytes] = NO_WORDS
+    words: Sequence[bytes] = words.NONE
 
     def finding(self, data: bytes) -> str | None:
         """What is wrong with the way this input ends, if anything is."""
@@ -240,64 +222,22 @@ def trial(data: bytes) -> None:
         assert found["kept"] is None or found["curve"][found["kept"] - 1]
 
 
-ONNX_WORDS = (b"If", b"Loop", b"Dropout", b"location", b"/etc/passwd", b"\x70\x01", b"batch", b"image")
-SWEEP_WORDS = (*YAML_WORDS, b"points: 3", b"search: random", b"low: 1")
-IMAGE_WORDS = (
-    *(
-        b"IHDR",
-        b"PLTE",
-        b"tRNS",
-        b"iCCP",
-        b"zTXt",
-        b"iTXt",
-        b"eXIf",
-        b"IDAT",
-        b"acTL",
-        b"fcTL",
-        b"fdAT",
-        b"IEND",
-    ),
-    *(
-        b"Exif\0\0",
-        b"MM\0*",
-        b"II*\0",
-        b"\x01\x12",
-        b"MPF\0",
-        b"Adobe",
-        b"ICC_PROFILE\0",
-        b"\xff\xe1",
-        b"\xff\xe2",
-    ),
-    *(b"\xff\xda", b"\xff\xc0", b"\xff\xc2", b"\xff\xc4", b"\xff\xdb", b"\xff\xdd", b"\xff\xd9"),
-)
-ARCHIVE_WORDS = (
-    b"ustar\000",
-    b"ustar  \0",
-    b"input.gz",
-    b"\x80",
-    b"\xff" * 12,
-    b"77777777777\0",
-    b"x",
-    b"L",
-    b"S",
-    b"5",
-)
 TARGETS = {
     "idx": Target(idx, valid.idx),
     "gzip": Target(unpacked, lambda: valid.PACKED),
-    "image": Target(image, valid.images, IMAGE_WORDS),
-    "archive": Target(archive, valid.archives, ARCHIVE_WORDS),
-    "parameters": Target(parameters, valid.parameters, YAML_WORDS),
-    "recipe": Target(recipe, valid.texts("recipes/*.yaml"), YAML_WORDS),
-    "sweep": Target(sweep, valid.texts("sweeps/*.yaml"), SWEEP_WORDS),
-    "request": Target(request, lambda: valid.REQUESTS, JSON_WORDS),
-    "override": Target(override, lambda: valid.OVERRIDES, YAML_WORDS),
-    "model": Target(model, valid.model, JSON_WORDS),
-    "origin": Target(origin, valid.origin, JSON_WORDS),
-    "onnx": Target(onnx, valid.onnx, ONNX_WORDS),
-    "checkpoint": Target(checkpoint, valid.checkpoint, JSON_WORDS),
-    "lock": Target(lock, valid.lock, YAML_WORDS),
-    "trial": Target(trial, lambda: valid.TRIALS, JSON_WORDS),
+    "image": Target(image, valid.images, words.IMAGE),
+    "archive": Target(archive, valid.archives, words.ARCHIVE),
+    "parameters": Target(parameters, valid.parameters, words.YAML),
+    "recipe": Target(recipe, valid.texts("recipes/*.yaml"), words.YAML),
+    "sweep": Target(sweep, valid.texts("sweeps/*.yaml"), words.SWEEP),
+    "request": Target(request, lambda: valid.REQUESTS, words.JSON),
+    "override": Target(override, lambda: valid.OVERRIDES, words.YAML),
+    "model": Target(model, valid.model, words.JSON),
+    "origin": Target(origin, valid.origin, words.JSON),
+    "onnx": Target(onnx, valid.onnx, words.ONNX),
+    "checkpoint": Target(checkpoint, valid.checkpoint, words.JSON),
+    "lock": Target(lock, valid.lock, words.YAML),
+    "trial": Target(trial, lambda: valid.TRIALS, words.JSON),
 }
 
 
