@@ -61,6 +61,17 @@ def test_a_smaller_model_keeps_the_contract_and_nearly_the_answers(
     assert all(speed > 0 for speed in facts["speed_by_batch_size"].values())
 
 
+def test_no_two_products_of_int8_are_too_large_for_16_bits(model: bytes) -> None:
+    """In which some processors add them, and saturate."""
+    tensors = onnx.load_from_string(small_models.int8(model, IMAGES)).graph.initializer
+    weights = [onnx.numpy_helper.to_array(t).astype(int) for t in tensors if t.name.endswith("_quantized")]
+    weights = [weight for weight in weights if weight.ndim > 1]  # the others are biases
+    assert weights
+    for weight in weights:
+        assert np.abs(weight).max() > 32, "no more bits are given up"
+        assert 2 * 255 * np.abs(weight).max() <= np.iinfo(np.int16).max
+
+
 def test_a_scale_for_every_channel(model: bytes) -> None:
     proto = onnx.load_from_string(small_models.int8(model, IMAGES))
     scales = [t for t in proto.graph.initializer if t.name.endswith("_scale") and t.dims and t.dims[0] > 1]
