@@ -1,6 +1,6 @@
 """The training loop with its default values, and the matrix products or convolutions in it alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -71,11 +71,16 @@ def multiply(
     factors: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]], steps: int
 ) -> Callable[[], None]:
     """These products, `steps` times."""
+    return repeated([partial(torch.mm, left, right, out=out) for left, right, out in factors], steps)
+
+
+def repeated(work: Sequence[Callable[[], object]], times: int) -> Callable[[], None]:
+    """All of it, one after the other, so many times."""
 
     def run() -> None:
-        for _ in range(steps):
-            for left, right, out in factors:
-                torch.mm(left, right, out=out)
+        for _ in range(times):
+            for piece in work:
+                piece()
 
     return run
 

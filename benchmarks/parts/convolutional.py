@@ -4,7 +4,6 @@ The first says what the loop adds; the second, how near all of it comes to the m
 with the same threads.
 """
 
-from collections.abc import Callable
 from statistics import median
 
 import torch
@@ -27,7 +26,7 @@ def measure(options: Options) -> Part:
     matrices = (torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE), torch.empty(SIDE, SIDE))
     sides = {
         "steps": step.epoch(values, step.examples(STEPS * batch)),
-        "convolutions": _repeated(step.convolutions(net, batch)),
+        "convolutions": step.repeated(step.convolutions(net, batch), STEPS),
         "product": step.multiply([matrices], round(total / (2 * SIDE**3))),
     }
     taken = in_turns(sides, options.repeats)
@@ -37,12 +36,3 @@ def measure(options: Options) -> Part:
     ]
     rate = total / median(taken["product"]) / 1e9
     return Part(figures, medians(taken), [f"{SIDE} x {SIDE} matrices are multiplied at {rate:.0f} GFLOP/s"])
-
-
-def _repeated(work: list[Callable[[], object]]) -> Callable[[], None]:
-    def run() -> None:
-        for _ in range(STEPS):
-            for piece in work:
-                piece()
-
-    return run
