@@ -1,5 +1,6 @@
 """What runtimes answer, and what is expected of the second output."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,25 +20,22 @@ class ParityError(DigitsError):
 
 
 def answers_of(
-    runtime: Runtime,
-    images: NDArray[np.uint8],
-    shape: tuple[int, ...],
-    batch_size: int,
-    output: str = OUTPUT,
-) -> Answers:
-    """What a runtime says of all images.
+    runtime: Runtime, images: NDArray[np.uint8], shapes: Mapping[str, tuple[int, ...]], batch_size: int
+) -> list[Answers]:
+    """What a runtime says of all images in the outputs that have these shapes.
 
     Raises:
         ParityError: it fails, or answers with another type or shape, or with what is no number.
     """
     try:
-        found = runtime.predict_all(images, batch_size, output)
+        answers = runtime.predict_outputs(images, batch_size, list(shapes))
     except Exception as error:  # the runtimes' errors share no narrower class
         raise ParityError(f"it fails: {' '.join(str(error).split())}") from error
-    if found.dtype != runtime.dtype or found.shape != shape or not np.isfinite(found).all():
-        what = "answers" if output == OUTPUT else f"answers of {output}"
-        raise ParityError(f"{what} are {found.dtype} {list(found.shape)}, or not finite")
-    return found
+    for (output, shape), found in zip(shapes.items(), answers, strict=True):
+        if found.dtype != runtime.dtype or found.shape != shape or not np.isfinite(found).all():
+            what = "answers" if output == OUTPUT else f"answers of {output}"
+            raise ParityError(f"{what} are {found.dtype} {list(found.shape)}, or not finite")
+    return answers
 
 
 class Familiar:
@@ -46,16 +44,13 @@ class Familiar:
     def __init__(
         self, oracle: Runtime, torch32: Runtime, images: NDArray[np.uint8], threshold: float
     ) -> None:
-        self.images, self.threshold = images, threshold
+        self.threshold = threshold
         self.oracle = oracle.predict_all(images, BATCH, FAMILIARITY).astype(np.float64)
         found = torch32.predict_all(images, BATCH, FAMILIARITY).astype(np.float64)
         self.error = max(float(np.abs(found - self.oracle).max()), float(np.finfo(np.float32).eps))
 
-    def compare(
-        self, runtime: Runtime, batch_size: int, tolerance: float
-    ) -> tuple[dict[str, Any], list[str]]:
-        """Figures and faults of a runtime. An image may be refused by one alone within the allowed error."""
-        found = answers_of(runtime, self.images, self.oracle.shape, batch_size, FAMILIARITY)
+    def compare(self, found: Answers, tolerance: float) -> tuple[dict[str, Any], list[str]]:
+        """Figures and faults of an answer. An image may be refused by one alone within the allowed error."""
         ratio = float(np.abs(found - self.oracle).max()) / self.error
         other = (found < self.threshold) != (self.oracle < self.threshold)
         near = np.abs(self.oracle - self.threshold) <= tolerance * self.error

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from digits.onnx import deviation
 from digits.onnx.answers import BATCH, Answers, Familiar, ParityError, answers_of
+from digits.onnx.contract import FAMILIARITY, OUTPUT
 from digits.onnx.figures import short
 from digits.onnx.proven import Proven
 from digits.onnx.runtime import Runtime
@@ -95,18 +96,21 @@ class Reference:
             "images": len(self.test.images),
         }
         try:
-            found = answers_of(runtime, self.test.images, self.test.oracle.shape, batch_size)
+            shapes = {OUTPUT: self.test.oracle.shape}
+            if self.familiar:
+                shapes[FAMILIARITY] = self.familiar.oracle.shape
+            found, *familiar = answers_of(runtime, self.test.images, shapes, batch_size)
             on_near_ties = None
-            if self.near_ties:
-                on_near_ties = answers_of(
-                    runtime, self.near_ties.images, self.near_ties.oracle.shape, batch_size
-                )
-            familiar = self.familiar.compare(runtime, batch_size, tolerance) if self.familiar else ({}, [])
+            if ties := self.near_ties:
+                shapes = {OUTPUT: ties.oracle.shape}
+                (on_near_ties,) = answers_of(runtime, ties.images, shapes, batch_size)
         except ParityError as error:
             flips = len(self.test.images)
             return Comparison(**facts, class_flips=flips, accuracy=0.0, faults=[str(error)])
         numbers, faults = self._on_test_images(found, tolerance)
-        numbers, faults = numbers | familiar[0], faults + familiar[1]
+        if self.familiar:
+            more, more_faults = self.familiar.compare(familiar[0], tolerance)
+            numbers, faults = numbers | more, faults + more_faults
         if self.proven:
             more, more_faults = self._of_bound(self.proven, found, runtime, optimization)
             numbers, faults = numbers | more, faults + more_faults

@@ -25,6 +25,7 @@ class OnnxRuntime(Runtime):
     name = "onnxruntime"
     levels = ("disabled", "enabled")
     threads = 1
+    computes_all = True
     wanted: ClassVar[str]
     settings: ClassVar[dict[str, str]] = {}
 

@@ -12,6 +12,7 @@ from digits.onnx.runtime import Model, Runtime, RuntimeFailedError, require
 class OpenVino(Runtime):
     name = "OpenVINO"
     threads = 1
+    computes_all = True
 
     def __init__(self, model: Model, level: str = "default") -> None:
         openvino = require("openvino", "openvino")

@@ -145,6 +145,30 @@ def folder(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     shutil.copytree(kept, project.folder / CHOICES)
 
 
+def test_the_committed_locks_are_of_the_committed_code(
+    costly: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = copy_project(tmp_path / "project", tmp_path / "home")
+    monkeypatch.chdir(project.folder)
+    found = of_other_code(project.folder)
+    project.dvc("repro", "parameters")
+    assert found | of_other_code(project.folder) == set(), "run `dvc repro`, and commit what it has changed"
+
+
+def of_other_code(folder: Path) -> set[tuple[str, str]]:
+    """Stages whose code, or whose choice of it, is not the one that their lock file names."""
+    with Repo(str(folder)) as repo:
+        status: dict[str, list[dict[str, dict[str, str]]]] = repo.status()
+    return {
+        (stage, path)
+        for stage, reasons in status.items()
+        for reason in reasons
+        if isinstance(reason, dict)
+        for path, what in reason.get("changed deps", {}).items()
+        if what == "modified" and path.startswith(("digits", "stages", "web", CHOICES))
+    }
+
+
 ROBUSTNESS, SHIFT = (f"robustness/dvc.yaml:{name}" for name in ("robustness", "shift"))
 # What is apart from the pipeline measures with these.
 APART = {"networks": {ROBUSTNESS}, "onnx": {ROBUSTNESS}, "shift": {SHIFT}, "evaluation": {ROBUSTNESS, SHIFT}}

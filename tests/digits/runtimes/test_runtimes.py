@@ -20,7 +20,7 @@ from digits.networks.model import Model as Network
 from digits.onnx.answers import ParityError
 from digits.onnx.certificate import Missing, certificate, check, compare_all
 from digits.onnx.certificate_table import line, table
-from digits.onnx.contract import FAMILIARITY
+from digits.onnx.contract import FAMILIARITY, OUTPUT
 from digits.onnx.export import to_onnx
 from digits.onnx.parity import Comparison, Reference
 from digits.onnx.proven import Proven
@@ -97,6 +97,31 @@ def test_it_computes_what_pytorch_computes(name: str, model: Model, reference: R
     proof = certificate(reference, found, 4.0)
     check(proof)
     assert f"| {found[0].runtime}" in table(proof)
+
+
+@pytest.mark.parametrize("name", ["onnxruntime_cpu", "openvino"])
+def test_one_that_computes_all_outputs_does_so_once_for_each_batch(
+    name: str, model: Model, reference: Reference
+) -> None:
+    chosen, batches = find(name), []
+
+    class Counting(chosen):  # type: ignore[misc, valid-type]
+        def predict(self, images: Any, output: str = OUTPUT) -> Any:
+            batches.append(len(images))
+            return super().predict(images, output)
+
+        def values(self, images: Any, names: Any) -> Any:
+            batches.append(len(images))
+            return super().values(images, names)
+
+    try:
+        runtime = Counting(model, chosen.levels[-1])
+    except RuntimeUnavailableError as reason:
+        pytest.skip(str(reason))
+    found = reference.compare(runtime, "none", 64, 4.0)
+    assert batches == [64, 64, 22]
+    assert found.faults == []
+    assert found.familiarity_difference is not None
 
 
 def broken(model: Model, change: str) -> Model:
