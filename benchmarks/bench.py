@@ -1,8 +1,8 @@
 """Measure what this project costs, every figure as a ratio within one run: `make bench`.
 
 Each part is a file of benchmarks/parts and runs in a process of its own; all but `short` want a machine that
-does nothing else. What they find goes into reports/bench.json and a picture beside it, part by part, so that
-a part that is not measured keeps its figures.
+does nothing else. What each finds goes into reports/bench.json and a picture beside it once it has ended,
+whatever becomes of the others; a part that is not measured keeps its figures.
 """
 
 import argparse
@@ -25,7 +25,11 @@ PARTS = (
     *("conventional", "roofline", "convolutional", "jax", "gpu", "overhead", "jobs", "imports", "inference"),
     *("growth", "short"),
 )
+TRAINED = ("data/normalized/train.safetensors", "data/normalized/validation.safetensors")
 REPORT = ROOT / "reports/bench.json"
+OF_THE_LAST_RUN = {"roofline", "convolutional", "jax", "inference", "growth", "short"}
+"""Parts that measure with what a run has made."""
+MADE = tuple(ROOT / name for name in ("data/raw/set.json", *TRAINED, "models/model.onnx"))
 
 
 def measure(name: str, options: Options) -> Part:
@@ -34,19 +38,49 @@ def measure(name: str, options: Options) -> Part:
     return replace(found, machine=machine())
 
 
-def measure_all(names: Sequence[str], options: Options) -> dict[str, Part]:
-    """Part after part, each in a new process; one that cannot be measured here is skipped with a word."""
-    parts = {}
+def require_made(names: Sequence[str]) -> None:
+    """Say before the first part what a later one would miss."""
+    missing = [path for path in MADE if not path.exists()]
+    if missing and OF_THE_LAST_RUN.intersection(names):
+        raise BenchError(f"{missing[0]} is missing; `make pipeline` makes it")
+
+
+def measure_alone(name: str, options: Options) -> Part | None:
+    """What a part finds, in a new process; None where it cannot be measured here, which is told."""
+    print(f"measuring {name}", file=sys.stderr, flush=True)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        try:
+            return process.submit(measure, name, options).result()
+        except SkippedError as reason:
+            print(f"{name} is skipped: {reason}", file=sys.stderr, flush=True)
+            return None
+        except BrokenProcessPool:
+            raise BenchError(f"what measured {name} was killed; is there memory left?") from None
+
+
+def measure_all(names: Sequence[str], options: Options, path: Path | None) -> tuple[dict[str, Part], bool]:
+    """Part after part, each added to the file `path` if given; also whether one has failed, which is told."""
+    parts, failed = {}, False
     for name in names:
-        print(f"measuring {name}", file=sys.stderr, flush=True)
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-            try:
-                parts[name] = process.submit(measure, name, options).result()
-            except SkippedError as reason:
-                print(f"{name} is skipped: {reason}", file=sys.stderr, flush=True)
-            except BrokenProcessPool:
-                raise BenchError(f"what measured {name} was killed; is there memory left?") from None
-    return parts
+        try:
+            if part := measure_alone(name, options):
+                parts[name] = part
+                if path:
+                    add(part, name, path)
+        except DigitsError as error:
+            print(f"error: {name}: {error}", file=sys.stderr, flush=True)
+            failed = True
+    return parts, failed
+
+
+def add(part: Part, name: str, path: Path) -> None:
+    """Put what a part has found in place of what is known of it, in the file and in the picture."""
+    from benchmarks import picture
+
+    known = read(path) | {name: part}
+    known = {name: known[name] for name in PARTS if name in known}
+    write(path, known)
+    picture.draw(known, path.with_suffix(".png"))
 
 
 def compare(found: Part, committed: dict[str, Part]) -> int:
@@ -77,35 +111,34 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--short is a part by itself")
     if chosen.repeats < 1:
         parser.error("--repeats must be at least 1")
+    if chosen.images < 10:
+        parser.error("--images must be at least 10")
     return chosen
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0, whatever is found; 1 where a figure of `--short` is worse than committed, or a part fails."""
+    """0, whatever is found; 1 where a figure of `--short` is worse than committed, or a part fails.
+
+    The other parts are measured all the same.
+    """
     chosen = arguments(argv)
     options = Options(chosen.repeats, chosen.images, chosen.workers, chosen.port)
+    names = ["short"] if chosen.short else chosen.parts or PARTS
     try:
-        if chosen.short:
-            found = measure_all(["short"], options)
-            print(table(found))
-            return compare(found["short"], read(REPORT))
-        parts = measure_all(chosen.parts or PARTS, options)
+        known = read(REPORT if chosen.short else chosen.json)
+        require_made(names)
+        parts, failed = measure_all(names, options, None if chosen.short else chosen.json)
+        if parts:
+            print(f"{machine()}\n\n{table(parts)}\n")
+        if chosen.short and not failed:
+            return compare(parts["short"], known)
     except DigitsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    if not parts:
-        return 0
-    known = read(chosen.json) | parts
-    known = {name: known[name] for name in PARTS if name in known}
-    write(chosen.json, known)
-    from benchmarks import picture
-
-    picture.draw(known, chosen.json.with_suffix(".png"))
-    print(f"{machine()}\nmedian of {options.repeats} repeats, in turns\n\n{table(parts)}\n")
     for name, part in parts.items():
         for line in [*(f"{side}: {value:.4g}" for side, value in part.sides.items()), *part.notes]:
             print(f"{name}: {line}")
-    return 0
+    return int(failed)
 
 
 if __name__ == "__main__":

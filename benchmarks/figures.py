@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
+from benchmarks.project import BenchError
+
 DIGITS = 4  # that count, of what is written down
 
 
@@ -53,14 +55,21 @@ def medians(measured: Mapping[str, Sequence[float]], unit: str = "s") -> dict[st
 
 
 def read(path: Path) -> dict[str, Part]:
-    """The parts of a file that `write` has written; none where there is no file."""
+    """The parts of a file that `write` has written; none where there is no file.
+
+    Raises:
+        BenchError: it holds something else.
+    """
     if not path.exists():
         return {}
-    parts = json.loads(path.read_text())
-    return {
-        name: Part(**{**part, "figures": [Figure(**figure) for figure in part["figures"]]})
-        for name, part in parts.items()
-    }
+    try:
+        parts = json.loads(path.read_text())
+        return {
+            name: Part(**{**part, "figures": [Figure(**figure) for figure in part["figures"]]})
+            for name, part in parts.items()
+        }
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BenchError(f"{path} is not what `make bench` has written: {error}") from error
 
 
 def write(path: Path, parts: Mapping[str, Part]) -> None:

@@ -102,6 +102,7 @@ def profile_job(folder: Path) -> None:
         environment, workspace = project.environment(Path(name, "prefect")), Path(name, "workspace")
         project.clone(workspace)
         for kind in KINDS:
+            project.forget(workspace)
             job = [PYTHON, "-m", "flows", "--force"]
             record(kind, RATES["job"], job, folder / f"job.{kind}", workspace, environment)
 
@@ -130,9 +131,11 @@ PARTS = {"step": profile_step, "job": profile_job}
 def main(argv: Sequence[str] | None = None) -> int:
     """0, or 1 where something cannot be profiled."""
     parser = argparse.ArgumentParser(prog="make profile", description=__doc__.partition("\n")[0])
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="step, job; both if not given")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; both if not given")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the files go")
     chosen = parser.parse_args(argv)
+    if unknown := set(chosen.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     folder: Path = chosen.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     try:

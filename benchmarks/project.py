@@ -63,10 +63,13 @@ def measure(command: Sequence[str], folder: Path, environment: dict[str, str]) -
 
 
 def clone(target: Path) -> None:
-    """Copy this repository as a new clone would be, with the changes that are not committed yet."""
-    subprocess.run(["git", "clone", "--quiet", "--no-local", ROOT, target], check=True)
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    """Copy this repository as a new clone would be, with the changes that are not committed yet.
+
+    Raises:
+        BenchError: it is none.
+    """
+    _said(["git", "clone", "--quiet", "--no-local", str(ROOT), str(target)])
+    names = _said(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
     for name in filter(None, names.split("\0")):
         source, copy = ROOT / name, target / name
         if source.is_file():
@@ -78,7 +81,11 @@ def clone(target: Path) -> None:
 
 
 def environment(prefect_home: Path) -> dict[str, str]:
-    """The environment of every measured process, with a Prefect database that exists already."""
+    """The environment of every measured process, with a Prefect database that exists already.
+
+    Raises:
+        BenchError: that cannot be made.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API_")}
     kept |= {
         "PATH": f"{Path(PYTHON).parent}{os.pathsep}{kept['PATH']}",
@@ -87,11 +94,18 @@ def environment(prefect_home: Path) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "DVC_NO_ANALYTICS": "1",
     }
-    upgrade = [PYTHON, "-m", "prefect", "server", "database", "upgrade", "--yes"]
-    subprocess.run(upgrade, env=kept, check=True, capture_output=True)
+    _said([PYTHON, "-m", "prefect", "server", "database", "upgrade", "--yes"], kept)
     # Whoever runs first would otherwise wait for the disk, and the others would not.
-    subprocess.run([PYTHON, "-c", "import torch, torchvision, onnxruntime, dvc.repo"], check=True)
+    _said([PYTHON, "-c", "import torch, torchvision, onnxruntime, dvc.repo"])
     return kept
+
+
+def _said(command: Sequence[str], environment: dict[str, str] | None = None) -> str:
+    """What a command that prepares a measurement prints."""
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise BenchError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def stages() -> dict[str, list[str]]:
@@ -111,9 +125,11 @@ def server(port: int, environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """A server of Prefect, as `make server` runs it; the environment of whoever is to use it.
 
     Raises:
-        BenchError: it does not answer in time.
+        BenchError: the port is taken, or it does not answer in time.
     """
     address = f"http://127.0.0.1:{port}/api"
+    if _answers(f"{address}/health"):
+        raise BenchError(f"port {port} has a server already; --port takes another")
     command = [PYTHON, "-m", "prefect", "server", "start", "--port", str(port)]
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)

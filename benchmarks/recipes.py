@@ -125,9 +125,12 @@ def confidence(accuracies: Sequence[float], bar: float) -> float:
 
 def record(runs: Sequence[Run], bar: float) -> Iterator[str]:
     """How sure it is that the mean accuracy is above the bar, and what a run takes from a cold process."""
-    sure = confidence([r.accuracy for r in runs], bar)
     seconds = [r.process_seconds for r in runs]
-    yield f"  mean above {bar:.1%} with a confidence of {sure:.6f}"
+    try:
+        sure = confidence([r.accuracy for r in runs], bar)
+        yield f"  mean above {bar:.1%} with a confidence of {sure:.6f}"
+    except ValueError as error:
+        yield f"  no confidence: {error}"
     yield (
         f"  whole train process: {mean(seconds):.2f} s ± {stdev(seconds):.2f} s "
         f"({min(seconds):.2f} to {max(seconds):.2f})"
@@ -144,6 +147,8 @@ def main() -> None:
     )
     parser.add_argument("--bar", type=float, help="an accuracy, 0 to 1: is the mean above it?")
     arguments = parser.parse_args()
+    if len(set(arguments.seeds or ())) < len(arguments.seeds or ()):
+        parser.error("--seeds names one twice, which would be the same run again")
     if arguments.bar is not None and len(arguments.seeds or ()) < 2:
         parser.error("--bar wants --seeds, two at least; a record has twenty")
     try:
@@ -151,7 +156,7 @@ def main() -> None:
         claims = {name: recipes.read(FOLDER, name).claim for name in chosen}
     except recipes.RecipeError as error:
         sys.exit(f"error: {error}")
-    table = [machine()]
+    print(machine(), flush=True)
     with tempfile.TemporaryDirectory(prefix="recipes-") as name:
         folder = Path(name)
         prepare(folder)
@@ -161,12 +166,12 @@ def main() -> None:
                 runs.append(run(recipe, seed, folder, not runs, arguments.outside))
                 result = f"{runs[-1].accuracy:.2%}, {runs[-1].seconds:.1f} s"
                 print(f"{recipe}, seed {seed}: {result}", file=sys.stderr, flush=True)
-            table += rows(recipe, runs, claim)
+            table = [*rows(recipe, runs, claim)]
             if arguments.bar is not None:
                 table += record(runs, arguments.bar)
             if found := [run.outside for run in runs if run.outside]:
                 table += outside.rows(recipe, found)
-    print("\n".join(table))
+            print("\n".join(table), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def in_turns(
@@ -23,11 +26,16 @@ def in_turns(
     taken: dict[str, list[float]] = {name: [] for name in sides}
     names = list(sides)
     for repeat in range(repeats):
-        for name in names if repeat % 2 == 0 else names[::-1]:
+        for name in in_order(names, repeat):
             began = clock()
             sides[name]()
             taken[name].append(clock() - began)
     return taken
+
+
+def in_order(sides: Sequence[T], repeat: int) -> Sequence[T]:
+    """The sides of a repeat, in the order in which it has them."""
+    return sides if repeat % 2 == 0 else sides[::-1]
 
 
 def ratios(of: Sequence[float], to: Sequence[float]) -> list[float]:

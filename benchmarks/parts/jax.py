@@ -4,6 +4,7 @@ The same network, batch, dropout and solver, jitted with the whole epoch in one 
 device. `pip install '.[jax]'` installs it.
 """
 
+import importlib.util
 import os
 import sys
 import time
@@ -20,15 +21,15 @@ ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 
 def measure(options: Options) -> Part:
+    if not importlib.util.find_spec("jax"):
+        raise SkippedError("JAX is not installed; pip install '.[jax]'")
     os.environ |= {"XLA_FLAGS": ONE_THREAD, "JAX_PLATFORMS": "cpu"}
     # Its threads, which those flags do not all reach, stay on the core that this one has when they begin.
     cores = os.sched_getaffinity(0) if sys.platform == "linux" else set[int]()
     if cores:
         os.sched_setaffinity(0, {min(cores)})
-    try:
-        import jax
-    except ImportError:
-        raise SkippedError("JAX is not installed; pip install '.[jax]'") from None
+    import jax
+
     from benchmarks import step
 
     # The cheapest of its generators.

@@ -13,7 +13,7 @@ from benchmarks import project
 from benchmarks.figures import Figure, Part, medians
 from benchmarks.options import Options
 from benchmarks.project import PYTHON
-from benchmarks.turns import ratios
+from benchmarks.turns import in_order, ratios
 
 IDLE_AT_MOST = 0.12
 IDLE = {
@@ -33,13 +33,13 @@ def measure(options: Options) -> Part:
         home = Path(folder, "server")
         with project.server(options.port, alone | {"PREFECT_HOME": str(home)}) as served:
             environments = dict.fromkeys(IDLE, alone) | {"flows, running server": served}
-            for _ in range(options.repeats):
-                _full(workspace, alone, found)
+            for repeat in range(options.repeats):
+                _full(workspace, alone, found, repeat)
                 # Twice: the first hashes what has been written anew.
                 for _ in range(2):
                     project.measure(IDLE["dvc repro"], workspace, alone)
-                for name, command in IDLE.items():
-                    taken = project.measure(command, workspace, environments[name])
+                for name in in_order(list(IDLE), repeat):
+                    taken = project.measure(IDLE[name], workspace, environments[name])
                     found[f"nothing to do, {name}"].append(taken.seconds)
     job = found["whole job"]
     names = [f"nothing to do, {name}" for name in IDLE]
@@ -54,13 +54,13 @@ def measure(options: Options) -> Part:
     return Part(figures, medians(found))
 
 
-def _full(workspace: Path, environment: dict[str, str], found: dict[str, list[float]]) -> None:
+def _full(workspace: Path, environment: dict[str, str], found: dict[str, list[float]], repeat: int) -> None:
     """The job, and its stages one by one, both from nothing."""
-    project.forget(workspace)
-    job = project.measure([PYTHON, "-m", "flows", "--force"], workspace, environment)
-    project.forget(workspace)
-    stages = [
-        project.measure(command, workspace, environment).seconds for command in project.stages().values()
-    ]
-    found["whole job"].append(job.seconds)
-    found["stages, in turn"].append(sum(stages))
+    sides = {
+        "whole job": [[PYTHON, "-m", "flows", "--force"]],
+        "stages, in turn": [*project.stages().values()],
+    }
+    for name in in_order(list(sides), repeat):
+        project.forget(workspace)
+        taken = [project.measure(command, workspace, environment).seconds for command in sides[name]]
+        found[name].append(sum(taken))

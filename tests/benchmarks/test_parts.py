@@ -1,7 +1,11 @@
 """The parts of `make bench` that small data can try, and its command line."""
 
+import os
 import sys
+import threading
 from collections.abc import Callable
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -10,10 +14,11 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import bench, project, step
-from benchmarks.figures import Figure, Part, SkippedError
+from benchmarks.figures import Figure, Part, SkippedError, read
 from benchmarks.options import Options
-from benchmarks.parts import gpu, jax, jobs, short
+from benchmarks.parts import conventional, gpu, jax, jobs, short
 from benchmarks.project import PYTHON, ROOT, BenchError
+from benchmarks.turns import in_turns
 from digits.common.errors import DigitsError
 from digits.training.loop import Examples
 
@@ -99,8 +104,11 @@ def test_without_jax_its_part_says_how_to_install_it(monkeypatch: pytest.MonkeyP
     for name in ("XLA_FLAGS", "JAX_PLATFORMS"):  # put back afterwards
         monkeypatch.setenv(name, "")
     monkeypatch.setitem(sys.modules, "jax", None)
+    cores = os.sched_getaffinity(0) if sys.platform == "linux" else None
     with pytest.raises(SkippedError, match=r"pip install '\.\[jax\]'"):
         jax.measure(Options())
+    if cores:
+        assert os.sched_getaffinity(0) == cores, "this process goes on"
 
 
 def test_stages_are_those_of_the_graph_in_an_order_in_which_they_can_run() -> None:
@@ -139,6 +147,7 @@ def test_runs_that_leave_different_hashes_are_not_compared(monkeypatch: pytest.M
         (["nothing"], "there is no part nothing; there are conventional, roofline"),
         (["--short", "roofline"], "--short is a part by itself"),
         (["--repeats", "0"], "--repeats must be at least 1"),
+        (["--images", "9"], "--images must be at least 10"),
     ],
 )
 def test_a_wrong_command_line_is_told(line: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,3 +167,103 @@ def test_ci_fails_where_a_ratio_is_worse(now: float, code: int, capsys: pytest.C
 def test_without_a_committed_form_there_is_nothing_to_compare_with() -> None:
     with pytest.raises(DigitsError, match="make bench ARGS=short"):
         bench.compare(Part([]), {})
+
+
+def found_or_failing(name: str, options: Options) -> Part:
+    if name == "jobs":
+        raise BenchError("why it failed")
+    return Part([Figure(f"{name} of {options.repeats}", [1.0])])
+
+
+def test_a_part_that_fails_takes_no_other_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench, "measure_alone", found_or_failing)
+    path = tmp_path / "bench.json"
+    assert bench.main(["imports", "jobs", "overhead", "--json", str(path)]) == 1
+    assert [*read(path)] == ["overhead", "imports"]
+    assert path.with_suffix(".png").stat().st_size
+    said = capsys.readouterr()
+    assert said.err == "error: jobs: why it failed\n"
+    assert "imports of 5" in said.out
+
+
+def test_what_a_part_would_miss_is_told_before_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench, "measure_alone", found_or_failing)
+    monkeypatch.setattr(bench, "MADE", (tmp_path / "model.onnx",))
+    path = tmp_path / "bench.json"
+    assert bench.main(["imports", "roofline", "--json", str(path)]) == 1
+    assert (
+        capsys.readouterr().err == f"error: {tmp_path / 'model.onnx'} is missing; `make pipeline` makes it\n"
+    )
+    assert not path.exists()
+    assert bench.main(["imports", "--json", str(path)]) == 0
+
+
+def test_a_file_of_something_else_is_told_before_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench, "measure_alone", found_or_failing)
+    path = tmp_path / "bench.json"
+    path.write_text('{"imports": 1}')
+    assert bench.main(["imports", "--json", str(path)]) == 1
+    assert f"{path} is not what `make bench` has written" in capsys.readouterr().err
+    assert path.read_text() == '{"imports": 1}'
+
+
+def test_who_begins_changes_from_repeat_to_repeat() -> None:
+    begun: list[str] = []
+    in_turns({name: partial(begun.append, name) for name in "ab"}, 3, warm=False)
+    assert "".join(begun) == "abbaab"
+
+
+def test_the_script_begins_every_second_time_with_the_images_of_the_first_job(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[str] = []
+
+    def measure(command: list[str], workspace: Path, _: object) -> project.Usage:
+        name = command[2].rpartition(".")[2]
+        begun.append(name)
+        if name == "flows":
+            for path in (*conventional.TRAINED, "data/raw/images"):
+                (workspace / path).parent.mkdir(parents=True, exist_ok=True)
+                (workspace / path).touch()
+        elif name == "conventional":
+            options = dict(word.split("=") for word in command[3:])
+            assert Path(options["--data"], "images").exists()
+            Path(options["--json"]).write_text('{"train_seconds": 3, "test_seconds": 1}')
+        return project.Usage(2.0, 1_000_000)
+
+    monkeypatch.setattr(project, "environment", lambda _: {})
+    monkeypatch.setattr(project, "clone", Path.mkdir)
+    monkeypatch.setattr(project, "measure", measure)
+    found = conventional.measure(Options(repeats=2))
+    job, script = ["flows", "train", "import torch"], ["conventional"]
+    assert begun == [*job, *script, *script, *job]
+    assert [figure.values for figure in found.figures] == [[1.0, 1.0], [0.5, 0.5], [1.0, 1.0]]
+    assert found.sides["import torch [s]"] == 2.0
+
+
+def test_a_folder_that_is_no_repository_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(project, "ROOT", tmp_path)
+    with pytest.raises(BenchError, match=r"git clone .* ended with 128:\n"):
+        project.clone(tmp_path / "copy")
+
+
+def test_nobody_else_is_taken_for_the_server() -> None:
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Health) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        with pytest.raises(BenchError, match=f"port {other.server_port} has a server already"):
+            project.server(other.server_port, {}).__enter__()
+        other.shutdown()
