@@ -109,12 +109,13 @@ def find_uv() -> str | None:
         return found
     entry = re.search(r"^uv==(?:.*\\\n)*.*\n", LOCK_WITH_UV.read_text(encoding="utf-8"), re.MULTILINE)
     if entry:
+        print("There is no uv here: pip fetches the locked one, which then installs the rest.", flush=True)
         with tempfile.NamedTemporaryFile("w", suffix=".lock", encoding="utf-8") as lock:
             lock.write(entry[0])
             lock.flush()
             run([*PIP, "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", lock.name])
     if not (found := shutil.which("uv", path=own)):
-        print("There is no uv here: pip installs, one package after the other.", flush=True)
+        print("There is no uv for this machine: pip installs, one package after the other.", flush=True)
     return found
 
 

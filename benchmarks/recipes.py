@@ -2,7 +2,7 @@
 
 A run is the stages from `train` to `evaluate`, as processes of their own, in a folder of its own; the first
 seed is exported and verified, too, and has the second network by which all are calibrated. Runs go one after
-the other, for each uses the cores its recipe asks for.
+the other, for each uses the cores its recipe asks for. What no recipe names is as params.yaml has it.
 """
 
 import argparse

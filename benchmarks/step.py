@@ -18,7 +18,10 @@ TRAIN = ROOT / "data/normalized/train.safetensors"
 
 
 def values(**train: object) -> TrainingValues:
-    """The defaults, whatever params.yaml says at present, for one epoch on the CPU; `train` changes them."""
+    """The defaults for one epoch on the CPU; `train` changes them.
+
+    What recipes/tutorial.yaml names is as it says, whatever params.yaml has at present; the rest is as there.
+    """
     train = {"epochs": 1, "device": "cpu", **train}
     defaults = recipes.overrides(ROOT / "recipes", recipes.BASE)
     return TrainingValues.read(

@@ -127,6 +127,7 @@ def test_the_first_set_up_offers_the_small_variant_and_gets_the_locked_uv(first:
     folder, said = first
     assert OFFER in said.splitlines()
     assert "3.6 GB to download on Linux" in said
+    assert "There is no uv here: pip fetches the locked one, which then installs the rest." in said
     assert " + good==1.0" in said.splitlines()  # so says uv
     assert "No broken requirements found." in said
     checkout = Checkout(folder)

@@ -31,8 +31,9 @@ class Claim(Section):
     """Standard deviation of a single run, from the same runs."""
     seeds: Annotated[list[PositiveInt], Field(min_length=5)]
     seconds: PositiveFloat
-    """Median over runs on an otherwise idle machine, from reading the data to the last step."""
+    """Median over the runs, from reading the data to the last step."""
     hardware: str
+    """Where, and what else was at work there."""
 
 
 class Recipe(Section):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, NonNegativeFloat
 
 from digits.common.section import TopSection
+from digits.training.transfer import send
 
 if TYPE_CHECKING:
     import torch
@@ -46,9 +47,9 @@ class Augmentation(TopSection):
         from torch.nn import functional
 
         count, _, height, width = images.shape
-        draws = torch.rand(count, 4, generator=generator).mul_(2).sub_(1)[rows].to(images.device)
+        draws = send(torch.rand(count, 4, generator=generator).mul_(2).sub_(1)[rows], images.device)
         at_points = (count, 2, ELASTIC_POINTS, ELASTIC_POINTS)
-        points = torch.randn(at_points, generator=generator)[rows].to(images.device) if self.elastic else None
+        points = torch.randn(at_points, generator=generator)[rows] if self.elastic else None
         if not len(draws):
             return images
         angle = draws[:, 0] * (self.rotation * torch.pi / 180)
@@ -60,6 +61,7 @@ class Augmentation(TopSection):
         affine = torch.stack([cos, -sin, right, sin, cos, down], 1)
         grid = functional.affine_grid(affine.view(-1, 2, 3), [*images[rows].shape], align_corners=False)
         if points is not None:
+            points = send(points, images.device)
             bend = _between_points(height, images.device) @ points @ _between_points(width, images.device).t()
             grid += bend.permute(0, 2, 3, 1) * (2 * self.elastic / width)
         # What comes from beyond the border is paper, as the border itself.

@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeFloat
 
 from digits.common.section import TopSection
 from digits.training.augmentation import with_rows
+from digits.training.transfer import send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +57,7 @@ class Ink(TopSection):
         import torch
 
         def drawn(*size: int) -> torch.Tensor:
-            return torch.rand(len(images), *size, generator=generator)[rows].to(images.device)
+            return send(torch.rand(len(images), *size, generator=generator)[rows], images.device)
 
         draws = drawn(3)
         # Drawn where they are asked for, so that without them the draws are those of before.

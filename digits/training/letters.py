@@ -8,6 +8,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from digits.training.transfer import send
+
 if TYPE_CHECKING:
     import torch
 
@@ -146,10 +148,10 @@ def drawn(count: int, size: list[int], generator: torch.Generator, device: torch
     where = (where - middle) * (BOX - 2 * radius[..., None]) / (high - low).amax(2, keepdim=True)
     radii = (radius * (1 - 0.6 * contrast * levels[chosen])).clamp(min=0.5)  # as of a broad pen
     # Of each pixel the least distance² - radius², by one product but for its own square.
-    left = torch.cat([-2 * where, (where.square().sum(2) - radii.square())[..., None]], 2).to(device)
+    left = send(torch.cat([-2 * where, (where.square().sum(2) - radii.square())[..., None]], 2), device)
     lines = (torch.arange(pixels, device=device) - (pixels - 1) / 2 for pixels in size)
     pixels = torch.stack(torch.meshgrid(*lines, indexing="ij")).flatten(1)
     nearest = (left @ torch.cat([pixels, torch.ones_like(pixels[:1])])).amin(1) + pixels.square().sum(0)
-    radius = radius.to(device)
+    radius = send(radius, device)
     distance = (nearest + radius**2).clamp(min=0).sqrt() - radius
     return (0.5 - distance).clamp(0, 1).view(count, 1, *size)

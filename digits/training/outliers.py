@@ -13,6 +13,7 @@ from pydantic import Field, NonNegativeFloat
 from digits.common.section import TopSection
 from digits.training import letters
 from digits.training.letters import BOX
+from digits.training.transfer import send
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +46,7 @@ class Outliers(TopSection):
         import torch
 
         whole = torch.arange(len(labels) + 1, dtype=torch.float64).mul_(self.share).floor_()
-        rows = whole.diff().nonzero()[:, 0].to(images.device)
+        rows = send(whole.diff().nonzero()[:, 0], images.device)
         written, strokes, joined = rows[::2], rows[1::4], rows[3::4]
         images, labels = images.clone(), labels.clone()
         made = _joined(images, joined, generator)
@@ -66,7 +67,7 @@ def _joined(images: torch.Tensor, rows: torch.Tensor, generator: torch.Generator
     import torch
 
     # Any but itself.
-    further = torch.randint(1, max(2, len(images)), (len(rows),), generator=generator).to(images.device)
+    further = send(torch.randint(1, max(2, len(images)), (len(rows),), generator=generator), images.device)
     first, second = images[rows], images[(rows + further) % len(images)].rot90(1, (2, 3))
     half = images.shape[2] // 2
     halves = torch.cat([first[:, :, :half], second[:, :, half:]], 2)
@@ -99,7 +100,7 @@ def _strokes(count: int, size: list[int], generator: torch.Generator, device: to
     extent = (places.amax(1, keepdim=True) - places.amin(1, keepdim=True)).amax(2, keepdim=True)
     width = WIDTHS[0] + (WIDTHS[1] - WIDTHS[0]) * each[..., 2:]
     places = (places - places.mean(1, keepdim=True)) * (BOX - width) / extent.clamp(min=0.1)
-    places, width = places.to(device), width.to(device)
+    places, width = send(places, device), send(width, device)
     down, across = (torch.arange(pixels, device=device) - (pixels - 1) / 2 for pixels in size)
     squares = (down[:, None] - places[:, None, :, 0]) ** 2, (across[:, None] - places[:, None, :, 1]) ** 2
     distance = (squares[0][:, :, None] + squares[1][:, None]).amin(3).sqrt()
