@@ -115,7 +115,7 @@ def find_uv() -> str | None:
             lock.flush()
             run([*PIP, "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", lock.name])
     if not (found := shutil.which("uv", path=own)):
-        print("There is no uv for this machine: pip installs, one package after the other.", flush=True)
+        print("There is no uv here: pip installs, one package after the other.", flush=True)
     return found
 
 
