@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.figures import Part, SkippedError, read, table, worse, write
-from benchmarks.options import Options
+from benchmarks.options import Options, require_parts
 from benchmarks.project import ROOT, BenchError
 from benchmarks.report import machine
 from digits.common.errors import DigitsError
@@ -25,11 +25,15 @@ PARTS = (
     *("conventional", "roofline", "convolutional", "jax", "gpu", "overhead", "jobs", "imports", "inference"),
     *("growth", "short"),
 )
-TRAINED = ("data/normalized/train.safetensors", "data/normalized/validation.safetensors")
 REPORT = ROOT / "reports/bench.json"
 OF_THE_LAST_RUN = {"roofline", "convolutional", "jax", "inference", "growth", "short"}
 """Parts that measure with what a run has made."""
-MADE = tuple(ROOT / name for name in ("data/raw/set.json", *TRAINED, "models/model.onnx"))
+MADE = (
+    ROOT / "data/raw/set.json",
+    ROOT / "data/normalized/train.safetensors",
+    ROOT / "data/normalized/validation.safetensors",
+    ROOT / "models/model.onnx",
+)
 
 
 def measure(name: str, options: Options) -> Part:
@@ -105,8 +109,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=Options.port, help="of the Prefect server that runs use")
     parser.add_argument("--json", type=Path, default=REPORT, help="where the figures go, the picture beside")
     chosen = parser.parse_args(argv)
-    if unknown := set(chosen.parts) - set(PARTS):
-        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    require_parts(parser, chosen.parts, PARTS)
     if chosen.short and chosen.parts:
         parser.error("--short is a part by itself")
     if chosen.repeats < 1:

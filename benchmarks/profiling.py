@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import project
+from benchmarks.options import require_parts
 from benchmarks.project import PYTHON, ROOT, BenchError
 from benchmarks.report import machine
 from digits.common.errors import DigitsError
@@ -134,8 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; both if not given")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the files go")
     chosen = parser.parse_args(argv)
-    if unknown := set(chosen.parts) - set(PARTS):
-        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    require_parts(parser, chosen.parts, PARTS)
     folder: Path = chosen.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     try:

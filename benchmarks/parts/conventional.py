@@ -31,13 +31,8 @@ def measure(options: Options) -> Part:
         for repeat in range(options.repeats):
             workspace = Path(folder, f"workspace{repeat}")
             project.clone(workspace)
-            script = [
-                PYTHON,
-                "-m",
-                "benchmarks.conventional",
-                f"--workers={options.workers}",
-                f"--data={images}",
-            ]
+            script = [PYTHON, "-m", "benchmarks.conventional"]
+            script += [f"--workers={options.workers}", f"--data={images}"]
             sides = [
                 partial(_job, workspace, environment, found, peaks),
                 partial(_script, script, workspace, environment, found),
