@@ -1,5 +1,10 @@
 """What other processes are, while they come and go."""
 
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
 import psutil
 
 _GRANDCHILD = r'sh -c "echo \$\$ >> pids; echo started; sleep 100000"'
@@ -13,3 +18,13 @@ def command_of(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.NoSuchProcess:
         return []
+
+
+def stacks(processes: Iterable[psutil.Process]) -> str:
+    """Where each of them is in its code: what to say where one of them is waited for in vain."""
+    py_spy = Path(sys.executable).with_name("py-spy")
+    return "\n".join(
+        subprocess.run([py_spy, "dump", "--pid", str(process.pid)], capture_output=True, text=True).stdout
+        or f"{process}: {command_of(process)}"
+        for process in processes
+    )

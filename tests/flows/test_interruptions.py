@@ -15,10 +15,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.flows import interrupting, toy
-from tests.flows.interrupting import CHANGES, SET, Template, all_is_as_if_nothing_had_been, flow
+from tests.flows.interrupting import CHANGES, SET, Template, all_is_as_if_nothing_had_been, at_work_in, flow
 from tests.flows.output import own_tracebacks
 from tests.flows.servers import Server, changed
 from tests.patience import until
+from tests.processes import stacks
 from tests.project import STAGES, Project
 from tests.shared import Once
 
@@ -162,9 +163,13 @@ class Deployed:
             return said.count("Task run") >= records or interrupting.LAST in said
 
         run = self.server.begin(self.deployment, overrides=CHANGES, force=False)
-        until(far_enough, "it does not go on")
+        until(far_enough, lambda: f"run {run} does not go on:\n{self._signs(before)}")
         print(f"after {self.server.log.read_text().splitlines()[-1]}")
         return run
+
+    def _signs(self, before: int) -> str:
+        """What has been said since then, and what is done now."""
+        return f"{self.server.log.read_text()[before:]}\n{stacks(at_work_in(self.project.folder))}"
 
 
 def kill_worker(pid: int) -> None:
