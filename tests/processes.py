@@ -1,11 +1,11 @@
 """What other processes are, while they come and go."""
 
 import subprocess
-import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 import psutil
+
+from benchmarks.profiling import PY_SPY
 
 _GRANDCHILD = r'sh -c "echo \$\$ >> pids; echo started; sleep 100000"'
 FAMILY = f"echo $$ > pids; sh -c 'echo $$ >> pids; {_GRANDCHILD}; true'; true"
@@ -22,9 +22,8 @@ def command_of(process: psutil.Process) -> list[str]:
 
 def stacks(processes: Iterable[psutil.Process]) -> str:
     """Where each of them is in its code: what to say where one of them is waited for in vain."""
-    py_spy = Path(sys.executable).with_name("py-spy")
     return "\n".join(
-        subprocess.run([py_spy, "dump", "--pid", str(process.pid)], capture_output=True, text=True).stdout
+        subprocess.run([PY_SPY, "dump", "--pid", str(process.pid)], capture_output=True, text=True).stdout
         or f"{process}: {command_of(process)}"
         for process in processes
     )

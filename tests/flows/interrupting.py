@@ -18,7 +18,7 @@ from digits.common.files import sha256
 from digits.common.workspace import LOCK
 from prefect_dvc import shell
 from tests.patience import until
-from tests.processes import command_of
+from tests.processes import command_of, stacks
 from tests.project import Project
 
 CHANGES = {"normalize.validation_size": 100, "train.seed": 7}
@@ -183,7 +183,9 @@ def at_work_in(folder: Path) -> list[psutil.Process]:
 
 
 def nothing_is_left_or_half(template: Template, project: Project) -> None:
-    until(lambda: not at_work_in(project.folder), lambda: f"{at_work_in(project.folder)} go on")
+    until(
+        lambda: not at_work_in(project.folder), lambda: f"these go on:\n{stacks(at_work_in(project.folder))}"
+    )
     # The kernel unlocks a moment after the last sign of a dying process.
     until(lambda: is_free(project.folder / LOCK), "the workspace is locked")
     for name, found in hashes(project.folder, list(template.before)).items():
